@@ -4,4 +4,6 @@
  * them cannot be read.
  */
 export * from "apache-arrow";
+export type { ColumnStatistics, Coverage, Statistics } from "./predicates/ranges.ts";
 export { filterMatcher, matcherOf, type RowMatcher } from "./predicates/row-matcher.ts";
+export { takeRows } from "./take.ts";

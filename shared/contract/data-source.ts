@@ -75,8 +75,8 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
 
   /**
    * Returns the table that rows of this schema are written to, in the form of Spark's package
-   * `connector.write`. If a data source has this method, `writer` and `streamWriter` are not called.
-   * Called in each step of a batch. (Spark: `TableProvider.getTable`.)
+   * `connector.write`. If a data source has this method, `writer` and `streamWriter` are not
+   * called. Called in each step of a batch. (Spark: `TableProvider.getTable`.)
    */
   table?(schema: Schema): Awaitable<SupportsWrite>;
 

@@ -24,6 +24,8 @@ import { throughJson } from "./through-json.ts";
 
 /** Number of partitions of the batches that a check writes. */
 const PARTITIONS = 2;
+/** The number of rows in a summary, if it is unknown, as in Spark. */
+const UNKNOWN_ROWS = -1;
 
 /** A table that is checked. */
 export interface TableParts {
@@ -106,7 +108,7 @@ interface TableWriterParts {
   readonly schema: Schema;
   readonly kind: "stream" | "batch";
   readonly surroundings: Surroundings;
-  /** What was recorded of each batch when it was planned. */
+  /** The record of each batch that was planned. */
   readonly plans: Map<string, TableWrite | undefined>;
   readonly settings: Partial<PipelineDefinition>;
 }
@@ -188,7 +190,7 @@ export class TableWriter extends DataSourceArrowWriter<unknown> {
   override async commit(messages: readonly unknown[], batch: BatchContext): Promise<unknown> {
     const write = await this.#finalizing(batch);
     for (const message of messages) await write.onDataWriterCommit(message);
-    return await write.commit(messages, messages.length, batch);
+    return await write.commit(messages, UNKNOWN_ROWS, batch);
   }
 
   override async abort(messages: readonly unknown[], batch: BatchContext): Promise<void> {

@@ -32,7 +32,10 @@ function sourceOf(name: string): string {
 
 type Table = DataSourceClass<{ readonly path: string }>;
 
-/** A folder of its own with the examples of a page, which import the sources in place of the package. */
+/**
+ * A folder of its own with the examples of a page, which import the sources in place of the
+ * package.
+ */
 class Examples {
   readonly folder = temporaryFolder();
 
@@ -82,7 +85,7 @@ class Examples {
     return lines.map((line) => (JSON.parse(line) as { id: number }).id).sort();
   }
 
-  /** The number of rows of each day in `readings.db`, where nothing may be staged. */
+  /** The number of rows of each day in `readings.db`, which may have no staged rows. */
   days(): Record<string, number> {
     const db = new DatabaseSync(join(this.folder, "readings.db"));
     const rows = db.prepare("SELECT day, count(*) AS rows FROM readings GROUP BY day ORDER BY day").all();

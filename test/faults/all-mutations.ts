@@ -1,3 +1,4 @@
+import { COORDINATION_MUTATIONS } from "./coordination-mutations.ts";
 import { LATE_MUTATIONS } from "./late-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { RULE_MUTATIONS } from "./mutations.ts";
@@ -10,4 +11,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LATE_MUTATIONS,
   ...OLDER_LEDGER_MUTATIONS,
   ...PROBE_MUTATIONS,
+  ...COORDINATION_MUTATIONS,
 ];

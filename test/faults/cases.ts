@@ -35,6 +35,8 @@ export const KINDS = [
   "other shape",
   "ledger rolled back",
   "file lost",
+  "coordination",
+  "speculation",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -18,6 +18,8 @@ export interface BatchItem extends TransactionItem {
 /** A database outside of the store. Each change of it is one transaction. */
 export class Database {
   readonly batches: LandedBatch[] = [];
+  /** The rows that attempts of tasks have staged. */
+  readonly staged = new Map<string, readonly number[]>();
 
   get newest(): CommittedBatch | undefined {
     return this.batches.at(-1);

@@ -3,7 +3,16 @@ import { describe, expect, it } from "vitest";
 import { ACTS } from "./acts.ts";
 import { type Case, countCalls, runCase } from "./cases.ts";
 import { generator } from "./chance.ts";
-import { histories, lates, SETUPS, singles, unusual, zombies } from "./generators.ts";
+import {
+  coordination,
+  histories,
+  lates,
+  SETUPS,
+  singles,
+  speculation,
+  unusual,
+  zombies,
+} from "./generators.ts";
 import { FAULTS, type Fault, LATE } from "./kinds.ts";
 
 /**
@@ -67,6 +76,16 @@ describe("pipelines that are not the usual one", { timeout: TIMEOUT }, () => {
       expect(await broken(Array.from({ length: 40 }, () => draw(calls, random)))).toEqual([]);
     },
   );
+});
+
+describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
+  it.each([
+    ["coordination", coordination],
+    ["speculation", speculation],
+  ])("Random faults of attempts and runs lose and double nothing: %s", async (_kind, draw) => {
+    const random = generator(11);
+    expect(await broken(Array.from({ length: 60 }, () => draw(calls, random)))).toEqual([]);
+  });
 });
 
 describe("random faults", { timeout: TIMEOUT }, () => {

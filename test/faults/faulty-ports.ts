@@ -1,5 +1,6 @@
 import type { ObjectInfo, ObjectStore } from "../../shared/contract/object-store.ts";
-import type { Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { CommitAuthorization, TaskKey } from "../../shared/engine/ports/tasks.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Decides at each call whether it has a fault. */
@@ -16,6 +17,7 @@ export interface Points {
  * `world`.
  */
 export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): Ledger {
+  const observe = observer(ledger, world);
   return new Proxy(ledger, {
     get(target, name) {
       const method = Reflect.get(target, name) as unknown;
@@ -23,18 +25,43 @@ export function faultyLedger(ledger: Ledger, run: Points, world: Surroundings): 
       return (...args: unknown[]) =>
         run.point(`ledger.${String(name)}`, async () => {
           const result: unknown = await (method.apply(target, args) as Promise<unknown>);
-          if (name === "decide" || name === "finish" || name === "replan") {
-            const batch = result as Awaited<ReturnType<Ledger["decide"]>>;
-            await world.sawState(batch.batchId, batch.attempt, batch.state);
-          }
-          if (name === "recordTask") {
-            const [{ batchId, attempt, partition }] = args as Parameters<Ledger["recordTask"]>;
-            world.sawTask(`${batchId}/${attempt}/${partition}`);
-          }
+          await observe(name, args, result);
           return result;
         });
     },
   });
+}
+
+/** Returns a function that reports the result of a call to the world. */
+function observer(ledger: Ledger, world: Surroundings) {
+  const sawState = async (batch: Batch) => world.sawState(batch.batchId, batch.attempt, batch.state);
+  const observers: Readonly<Record<string, (args: unknown[], result: unknown) => Promise<void>>> = {
+    decide: async (_, batch) => sawState(batch as Batch),
+    finish: async (_, batch) => sawState(batch as Batch),
+    replan: async (_, batch) => sawState(batch as Batch),
+    async recordTask([key]) {
+      const { batchId, attempt, partition } = key as TaskKey;
+      world.sawTask(`${batchId}/${attempt}/${partition}`);
+      if ((await ledger.commitClaim(key as TaskKey)) !== undefined)
+        world.broken("a task is recorded, and a claim to commit it is left");
+    },
+    async authorizeCommit(args, answer) {
+      judgeDenial(world, args as Parameters<Ledger["authorizeCommit"]>, answer as CommitAuthorization);
+    },
+  };
+  return async (name: string | symbol, args: unknown[], result: unknown) =>
+    observers[String(name)]?.(args, result);
+}
+
+/** Judges that an attempt was denied only for one that may still commit. */
+function judgeDenial(
+  world: Surroundings,
+  [, { epoch }, now]: Parameters<Ledger["authorizeCommit"]>,
+  answer: CommitAuthorization,
+): void {
+  if (answer.granted || "task" in answer) return;
+  if (answer.holder.epoch < epoch) world.broken("an attempt was denied for one of an earlier run");
+  if (answer.holder.expiresAt <= now) world.broken("an attempt was denied for one whose time was over");
 }
 
 async function* streamOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

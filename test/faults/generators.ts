@@ -121,6 +121,27 @@ export function fileLost(calls: Calls, random: () => number): Case {
   return { ...test, kind: "file lost", runs, setup };
 }
 
+/** Most milliseconds by which the clocks of two steps differ. */
+const MOST_SKEW = 60_000;
+
+/** Draws a case in which attempts of a task ask whether they may commit. */
+export function coordination(calls: Calls, random: () => number): Case {
+  const test = pick([pair, interleaving, sequence], random)(calls, random);
+  const clockSkew = Math.floor((random() - 0.5) * 2 * MOST_SKEW);
+  const setup = { sink: "coordinated", ...(random() < 0.3 ? { clockSkew } : {}) } as const;
+  return { ...test, kind: "coordination", setup };
+}
+
+/** Draws a case in which each task has two attempts at once, in each kind of table. */
+export function speculation(calls: Calls, random: () => number): Case {
+  const test = pick([interleaving, interleaving, sequence], random)(calls, random);
+  const sinks = [{ sink: "coordinated" }, { sink: "coordinated" }, { sink: "uncoordinated" }, {}] as const;
+  const setup = { ...pick(sinks, random), speculates: true };
+  // Two attempts of one run meet more often if no other run works.
+  const runs = random() < 0.7 ? test.runs.slice(0, 1) : test.runs;
+  return { ...test, kind: "speculation", runs, setup };
+}
+
 /** How the pipeline of each of these kinds is drawn. */
 export const SETUPS = {
   "large messages": () => ({ largeMessages: true }),

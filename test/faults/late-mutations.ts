@@ -12,7 +12,7 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
         file: "shared/engine/write/task.ts",
         find: "if (recorded === undefined) throw error;",
         replace: `if (recorded === undefined) {
-        await this.#drop(message);
+        await this.#dropCommitted(message);
         throw error;
       }`,
       },

@@ -2,6 +2,7 @@ import { type Case, KINDS, type Kind } from "./cases.ts";
 import { generator, shuffled } from "./chance.ts";
 import {
   type Calls,
+  coordination,
   fileLost,
   histories,
   interleaving,
@@ -10,6 +11,7 @@ import {
   rolledBack,
   sequence,
   singles,
+  speculation,
   takeovers,
   unusual,
   vacuumBeside,
@@ -39,6 +41,8 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   "other shape": 1,
   "ledger rolled back": 1,
   "file lost": 1,
+  coordination: 1,
+  speculation: 2,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -67,6 +71,8 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   "other shape": unusual("other shape"),
   "ledger rolled back": rolledBack,
   "file lost": fileLost,
+  coordination,
+  speculation,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

@@ -51,9 +51,14 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     shows: "a commit was asked for again with other messages",
     edits: [
       {
+        file: "shared/engine/ports/commit-claims.ts",
+        find: "return { where: [{ task: ABSENT }], set: { task, claim",
+        replace: "return { where: [{}], set: { task, claim",
+      },
+      {
         file: SQLITE,
-        find: "$recorded_at, $task) ON CONFLICT DO NOTHING",
-        replace: "$recorded_at, $task) ON CONFLICT DO UPDATE SET task = excluded.task",
+        find: "if (task !== undefined)\n",
+        replace: "this.#sql.run('DELETE FROM tasks WHERE ' + OF_TASK, row);\n    if (task !== undefined)\n",
       },
     ],
   },
@@ -374,7 +379,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     shows: "rows are lost",
     edits: [
       {
-        file: WRITE,
+        file: "shared/engine/write/task-message.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         find: "${BATCH_FILE.message}${writerId}.json",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code

@@ -132,6 +132,27 @@ export const NAMED_CASES = {
     runs: [[{ at: "sink.write", kind: "stop before" }], [{ at: "step plan", kind: "file lost", file: 1 }]],
     setup: { source: "simple" },
   },
+  "a run whose tasks have two attempts each, of which one may commit": {
+    kind: "speculation",
+    runs: [[]],
+    setup: { sink: "coordinated", speculates: true },
+  },
+  "a task that is killed in its commit, and tried again": {
+    kind: "coordination",
+    runs: [[{ at: "writer.committed", kind: "die before" }]],
+    setup: { sink: "coordinated" },
+  },
+  "a task whose commit fails, and which is tried again": {
+    kind: "coordination",
+    runs: [[{ at: "writer.commit", kind: "fail" }]],
+    setup: { sink: "coordinated" },
+  },
+  "a run that is killed in a commit of a task, before a run whose clock is slow": {
+    kind: "coordination",
+    runs: [[{ at: "writer.committed #2", kind: "stop before" }], []],
+    setup: { sink: "coordinated", clockSkew: -110_000 },
+  },
+  "a run with a coordinated table": { kind: "coordination", runs: [[]], setup: { sink: "coordinated" } },
   "a rewind of the last batch": { kind: "history", runs: [[]], act: "rewind" },
 } as const satisfies Readonly<Record<string, Case>>;
 

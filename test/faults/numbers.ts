@@ -14,6 +14,7 @@ import {
 import type { StreamWriter } from "../../shared/contract/stream-writer.ts";
 import { PlainWriter, StagingWriter, TransactionalWriter } from "./database-writers.ts";
 import type { Points } from "./faulty-ports.ts";
+import { NativeTable } from "./native-table.ts";
 import { rowsBetween } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -27,6 +28,9 @@ interface Run extends Points {
   /** True if no fault has happened and no other run works at the same time. */
   readonly isAlone: boolean;
   saw(messages: unknown, batch: BatchContext): void;
+  /** Notes that the attempt that makes the current call begins to commit its task. */
+  beganCommit(task: string): void;
+  endedCommit(): void;
   /** Called if the sink finds a staged file gone or damaged. */
   sawDamaged(): void;
 }
@@ -163,7 +167,9 @@ function tableSink(run: Run): typeof ArrowTable {
   };
 }
 
-function databaseSink(run: Run, { setup, database }: Surroundings): typeof ArrowTable {
+function databaseSink(run: Run, world: Surroundings): typeof ArrowTable {
+  const { setup, database } = world;
+  if (setup.sink === "coordinated" || setup.sink === "uncoordinated") return nativeSink(run, world);
   class DatabaseSink extends Numbers {
     override streamWriter(schema: Schema): StreamWriter<never> {
       const writer =
@@ -176,6 +182,15 @@ function databaseSink(run: Run, { setup, database }: Surroundings): typeof Arrow
     }
   }
   return DatabaseSink as unknown as typeof ArrowTable;
+}
+
+function nativeSink(run: Run, world: Surroundings): typeof ArrowTable {
+  class NativeSink extends DataSource {
+    override table(): NativeTable {
+      return new NativeTable(run, world);
+    }
+  }
+  return NativeSink as unknown as typeof ArrowTable;
 }
 
 /** Returns a writer of the sink in which each call can have a fault. */

@@ -5,7 +5,7 @@ const RESUME = "shared/engine/resume.ts";
 /** Finalize does not ask the sink for the batch before it decides to abort. */
 const NO_QUESTION = {
   file: "shared/engine/finalize.ts",
-  find: "problem === undefined || (await isInSink(finalizer, batch, writer, problem))",
+  find: "problem === undefined || (await isInSink(finalizer, batch, write, problem))",
   replace: "problem === undefined",
 };
 

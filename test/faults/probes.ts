@@ -12,9 +12,11 @@ import { ArrowTable } from "../../shared/connectors/arrow-table/index.ts";
 import { Rate } from "../../shared/connectors/rate/index.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
+import type { BatchRun, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
 import type { TaskResult, WriteRequest } from "../../shared/engine/write/task.ts";
 import { SqliteConnection } from "../../shared/platform/embedded/sqlite-connection.ts";
+import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
 import { runAfterPowerLoss, storeAfterPowerLoss } from "./power-loss.ts";
 
 /** Longer than anything that a probe waits for takes, even on a busy machine. */
@@ -29,6 +31,8 @@ export const PROBES = {
   "a loss of power at any moment of a run in a home": runAfterPowerLoss,
   "the settings of the ledger's connection": settingsOfLedger,
   "a task that fails beside one that takes long": failingTask,
+  "a task whose thread dies while it may commit": dyingTask,
+  "a slow task with two attempts": slowTask,
   "a run that ends while a task still writes": endingRun,
   "a dead run's lock that another process probes": probedLock,
 } as const satisfies Readonly<Record<string, () => Promise<readonly string[]>>>;
@@ -91,6 +95,79 @@ async function failingTask(): Promise<readonly string[]> {
     signal: new AbortController().signal,
     onEvent: () => undefined,
   });
+  return broken;
+}
+
+const RUN: BatchRun = {
+  pipeline: "p",
+  incarnation: "i",
+  epoch: 1,
+  batchId: 0,
+  attempt: 1,
+  partitionsKey: "k",
+  write: { factory: {}, isCoordinated: true, inputPartitions: 1, plannedAt: 0 },
+};
+
+/** Runs the tasks of a batch with attempts that `attempt` makes. */
+async function runAttempts(
+  ledger: Ledger,
+  partitions: number,
+  attempt: (request: WriteRequest, listener: TaskListener) => Promise<unknown>,
+): Promise<void> {
+  const pool: TaskRunner = {
+    async run(request, listener) {
+      await attempt(request, listener);
+      const { partition } = request;
+      return { partition, rows: 0, bytes: 0, milliseconds: 0, won: true };
+    },
+    destroy: async () => undefined,
+  };
+  await runTasks(pool, { runtime, ledger } as Ports, {
+    run: RUN,
+    todo: Array.from({ length: partitions }, (_, partition) => partition),
+    partitions,
+    maxConcurrency: partitions,
+    maxAttempts: 2,
+    speculation: { intervalMs: 5, quantile: 0, multiplier: 1, minRuntimeMs: 10 },
+    signal: new AbortController().signal,
+    onEvent: () => undefined,
+  });
+}
+
+/** No other attempt could commit before the claim of the dead one expires. */
+async function dyingTask(): Promise<readonly string[]> {
+  const broken: string[] = [];
+  const ledger = new MemoryLedger();
+  await runAttempts(ledger, 1, async ({ partition, attemptNumber, run }) => {
+    const claim = { writerId: String(attemptNumber), attemptNumber, epoch: run.epoch, expiresAt: 10 };
+    const { granted } = await ledger.authorizeCommit({ ...run, partition }, claim, 0);
+    if (attemptNumber === 0) throw new MillraceError("WORKER_DIED", "died", { retryable: true });
+    if (!granted) broken.push("the attempt after one that died may not commit");
+  });
+  return broken;
+}
+
+/** The first attempt of a task hangs until it is told to stop, and then for a while. */
+async function slowTask(): Promise<readonly string[]> {
+  const broken: string[] = [];
+  const ending = Promise.withResolvers<void>();
+  let isOver = false;
+  let isStopped = false;
+  const batch = runAttempts(new MemoryLedger(), 2, async ({ partition, attemptNumber }, { signal }) => {
+    if (partition === 0 || attemptNumber > 0) return;
+    signal.addEventListener("abort", () => {
+      isStopped = true;
+    });
+    await ending.promise;
+    isOver = true;
+  });
+  const isLate = setTimeout(LONG_MILLISECONDS).then(() => true);
+  if (await Promise.race([batch.then(() => false), isLate]))
+    broken.push("the batch waits for an attempt that was overtaken");
+  if (!isStopped) broken.push("the attempt that was overtaken works on");
+  if (isOver) broken.push("the attempt was not overtaken");
+  ending.resolve();
+  await batch;
   return broken;
 }
 

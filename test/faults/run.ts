@@ -7,59 +7,28 @@ import type { Ports } from "../../shared/engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../../shared/engine/run/loop.ts";
 import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { write } from "../../shared/engine/write/task.ts";
+import { type WriteRequest, write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
 import { callName, canHappen, type Fault } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
+import { noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { TaskCommits } from "./task-commits.ts";
 
 type Outcome = "idle" | "failed" | "stopped" | "asleep";
 
 const LEASE_MILLISECONDS = 60_000;
 const STEP_ATTEMPTS = 3;
+/** After so many denials, a task cannot come to its end. */
+const MOST_DENIALS = 6;
+/** How long an attempt of a task may take, like the timeout of a function. */
+const TASK_MILLISECONDS = 20_000;
 const MAX_BATCHES = 20;
 /** The calls after which nothing can be undone. */
 const FINAL_CALLS: ReadonlySet<string> = new Set(["sink.commit", "source.commit"]);
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
-export interface RunOptions {
-  readonly faults?: readonly Fault[];
-  /** If true, the run ignores the leases of all other runs, as if they had ended. */
-  readonly takesOver?: boolean;
-  /** Called before each call. An interleaved run waits here for its turn. */
-  turn?(): Promise<void>;
-  /** Kills the process of the run if it has one for itself, so that `stop` is a real kill. */
-  kill?(): void;
-}
-
 let runs = 0;
-
-/** One attempt of a step, like a process for itself. */
-class Step {
-  readonly givenUp: Promise<never>;
-  /** Lets the run continue without this step. */
-  giveUp: () => void = () => undefined;
-  /** True if the step makes no further call. */
-  isOver = false;
-  isGivenUp = false;
-  /** True if the ledger has told the step that its epoch is over. */
-  isFenced = false;
-
-  constructor() {
-    this.givenUp = new Promise((_, reject) => {
-      this.giveUp = () => {
-        this.isGivenUp = true;
-        reject(new Error("the step was given up"));
-      };
-    });
-    this.givenUp.catch(() => undefined);
-  }
-}
-
-interface Sleeper {
-  readonly step: Step;
-  wake(): void;
-}
 
 /**
  * The step that makes the current call. Two steps can make calls at the same time: a straggling
@@ -84,6 +53,7 @@ export class Run {
   readonly #steps: Step[] = [];
   readonly #sleepers: Sleeper[] = [];
   readonly #overtaken: Sleeper[] = [];
+  readonly #taskCommits = new TaskCommits();
   #outcome: Outcome | undefined;
   #hasFault = false;
   #changed = Promise.withResolvers<void>();
@@ -138,9 +108,10 @@ export class Run {
     return { ports, sessions: await openSessions(numbersPipeline(this, this.#world), ports) };
   }
 
-  /** True if no fault has happened and no other run works at the same time. */
+  /** True if no fault has happened, and no other run or second attempt works at the same time. */
   get isAlone(): boolean {
-    return !this.#hasFault && !this.#world.late.wasUsed && this.#options.turn === undefined;
+    const { late, setup } = this.#world;
+    return !this.#hasFault && !late.wasUsed && this.#options.turn === undefined && !setup.speculates;
   }
 
   sawDamaged(): void {
@@ -173,10 +144,7 @@ export class Run {
       prepare: async () => ({ readsAll: true, maxBatches }),
       plan: (policy) => this.#step("plan", () => this.#plan(policy)),
       write: async (planned) => {
-        for (const partition of planned.todo)
-          await this.#step("write", (attemptNumber) => this.#write(planned, partition, attemptNumber)).catch(
-            () => undefined,
-          );
+        for (const partition of planned.todo) await this.#task(planned, partition);
         return undefined;
       },
       finalize: (planned) => this.#step("finalize", () => this.#finalize(planned)),
@@ -198,6 +166,7 @@ export class Run {
 
   /** Runs a step with the retries of Step Functions. */
   async #attempts<T>(name: string, body: (attempt: number) => Promise<T>): Promise<T> {
+    let denials = 0;
     for (let attempt = 0; ; attempt++) {
       const step = new Step();
       this.#steps.push(step);
@@ -211,7 +180,8 @@ export class Run {
         return await Promise.race([result, step.givenUp]);
       } catch (error) {
         const isFinal = MillraceError.is(error) && !error.retryable;
-        if (isFinal || attempt + 1 >= STEP_ATTEMPTS) throw error;
+        if (MillraceError.is(error) && error.code === "COMMIT_DENIED") this.#judgeDenial(++denials);
+        if (isFinal || attempt + 1 - denials >= STEP_ATTEMPTS) throw error;
       }
     }
   }
@@ -230,10 +200,54 @@ export class Run {
     return JSON.parse(JSON.stringify({ ...planned, warning: undefined, loss: undefined })) as PlanResult;
   }
 
-  async #write(planned: PlannedBatch, partition: number, attemptNumber: number): Promise<void> {
+  /** Runs a task, and a second attempt beside it if the case says so. The first to end counts. */
+  async #task({ run }: PlannedBatch, partition: number): Promise<void> {
+    const stopping = new AbortController();
+    let attemptNumber = 0;
+    const attempt = () =>
+      this.#step("write", () =>
+        this.#write({ run, partition, attemptNumber: attemptNumber++ }, stopping.signal),
+      );
+    const attempts = this.#world.setup.speculates ? [attempt(), attempt()] : [attempt()];
+    await Promise.any(attempts).catch(() => undefined);
+    stopping.abort();
+  }
+
+  async #write(request: WriteRequest, signal: AbortSignal): Promise<void> {
     const { sessions, ports } = await this.open();
-    const { signal } = new AbortController();
-    await write(sessions, ports, { run: planned.run, partition, attemptNumber }, { signal });
+    const step = current.getStore();
+    if (step !== undefined) {
+      step.epoch = request.run.epoch;
+      step.deadline = this.#world.now + TASK_MILLISECONDS;
+    }
+    const commitDeadline = ports.runtime.now() + TASK_MILLISECONDS;
+    await write(sessions, ports, request, { signal, commitDeadline });
+  }
+
+  #judgeDenial(denials: number): void {
+    const { setup } = this.#world;
+    const isFailed = ({ at, kind }: Fault) => kind === "fail" && String(at).startsWith("writer.");
+    if (setup.speculates !== true && this.met.length > 0 && this.met.every(isFailed))
+      this.#world.broken("an attempt was denied for one that had failed");
+    if (denials < MOST_DENIALS) return;
+    this.#world.broken("an attempt is denied for ever");
+    throw new Error("the step was given up");
+  }
+
+  /** Judges that an attempt begins to commit. Attempts with different clocks may do so at once. */
+  beganCommit(task: string): void {
+    const step = current.getStore();
+    const { setup, now } = this.#world;
+    if (step === undefined || setup.sink !== "coordinated" || setup.clockSkew !== undefined) return;
+    const isOver = () => step.isOver || this.#isStopped();
+    const { epoch, deadline } = step;
+    if (this.#taskCommits.begin(step, { task, epoch, deadline, isOver }, now))
+      this.#world.broken("two attempts of a task commit at once");
+  }
+
+  endedCommit(): void {
+    const step = current.getStore();
+    if (step !== undefined) this.#taskCommits.end(step);
   }
 
   async #finalize(planned: PlannedBatch): ReturnType<typeof finalize> {
@@ -381,17 +395,9 @@ export class Run {
       openStore: () => {
         throw new Error("there is no other store");
       },
-      runtime: world.runtime(),
+      // Every second step runs on a machine whose clock differs.
+      runtime: world.runtime(this.#steps.length % 2 === 0 ? world.setup.clockSkew : 0),
     };
-  }
-}
-
-async function noticeFence<T>(step: Step | undefined, effect: () => Promise<T>): Promise<T> {
-  try {
-    return await effect();
-  } catch (error) {
-    if (step !== undefined && MillraceError.is(error) && error.code === "FENCED") step.isFenced = true;
-    throw error;
   }
 }
 

@@ -18,9 +18,14 @@ export interface Setup {
   /**
    * `staging` stages its rows in the store and loads them in one transaction of a database.
    * `transactional` lets the ledger write its rows. `plain` is a user's writer of rows that keeps
-   * the ids of its batches, and cannot be asked for them.
+   * the ids of its batches, and cannot be asked for them. `coordinated` is a table of the write
+   * package, of which one attempt of a task may commit at a time; of `uncoordinated` all may.
    */
-  readonly sink?: "staging" | "transactional" | "plain";
+  readonly sink?: "staging" | "transactional" | "plain" | "coordinated" | "uncoordinated";
+  /** True if each task has two attempts at once, of which the first to end counts. */
+  readonly speculates?: boolean;
+  /** Milliseconds by which the clock of every second step is fast. */
+  readonly clockSkew?: number;
   /** The save mode of a batch pipeline. */
   readonly mode?: SaveMode;
   /** True if each commit message is too large for the ledger. */

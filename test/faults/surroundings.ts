@@ -18,7 +18,8 @@ export interface Surroundings {
   readonly setup: Setup;
   /** The database of a sink that does not write into the store. */
   readonly database: Database;
-  runtime(): Runtime;
+  /** The runtime of a process whose clock is fast by `skew` milliseconds. */
+  runtime(skew?: number): Runtime;
   /** Called before each call of any run, with the name of the call. */
   pass(name: string): Promise<void>;
   readonly commits: Commits;

@@ -97,9 +97,9 @@ export class World implements Surroundings {
     return this.#store;
   }
 
-  runtime(): Runtime {
+  runtime(skew = 0): Runtime {
     return {
-      now: () => this.now,
+      now: () => this.now + skew,
       monotonic: () => this.now,
       random: () => 0.5,
       newId: () => `00000000-0000-4000-8000-${String(++this.#ids).padStart(12, "0")}`,

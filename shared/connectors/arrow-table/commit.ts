@@ -156,7 +156,9 @@ async function overwrite(
   return { version, mark: markOf(window, bytes), schema: schemaOf(entry), isBehind: false };
 }
 
-/** Yields the live files that an overwrite removes: all, or those of the partitions that it adds. */
+/**
+ * Yields the live files that an overwrite removes: all, or those of the partitions that it adds.
+ */
 async function* replacedBy(
   { operation, partitionBy = [], add }: Omit<LogEntry, "remove">,
   { live }: TableState,

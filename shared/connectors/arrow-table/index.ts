@@ -125,7 +125,9 @@ export class ArrowTable extends DataSource<ParsedOptions> {
     });
   }
 
-  /** Returns the writer of `table` for a stream: it appends rows or, with `overwrite`, replaces all. */
+  /**
+   * Returns the writer of `table` for a stream: it appends rows or, with `overwrite`, replaces all.
+   */
   override streamWriter(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<TableRows> {
     return this.#writer(schema, overwrite ? "overwrite" : "append");
   }

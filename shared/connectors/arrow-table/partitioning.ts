@@ -5,8 +5,8 @@ import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
 
 /**
- * A value of a partition column, as rows have it in JSON: integers are numbers, or strings if they
- * are beyond 2^53; decimals, dates and times are strings.
+ * A value of a partition column in JSON, in the same form as in rows: integers are numbers, or
+ * strings if they are beyond 2^53; decimals, dates and times are strings.
  */
 export type PartitionValue = string | number | boolean | null;
 

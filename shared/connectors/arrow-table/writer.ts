@@ -259,9 +259,9 @@ async function checkSameTable(
 }
 
 /**
- * Throws `TABLE_PARTITIONS_MISMATCH` if the files were staged with other partition columns, as after
- * a change of the option between two attempts to commit. The batch is aborted then, and its tasks
- * run again.
+ * Throws `TABLE_PARTITIONS_MISMATCH` if the files were staged with other partition columns, as
+ * after a change of the option between two attempts to commit. The batch is aborted then, and its
+ * tasks run again.
  */
 function checkStagedPartitions(
   table: ObjectStore,

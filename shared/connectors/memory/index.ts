@@ -27,7 +27,10 @@ export interface MemoryOptions {
   readonly partitionBy?: readonly string[];
   /** Sink: whether its tasks receive rows or Arrow record batches. Default `rows`. */
   readonly form?: "rows" | "arrow";
-  /** Sink: the form of the conditions that it takes. `filters` is Spark's older one. Default `predicates`. */
+  /**
+   * Sink: the form of the conditions that it takes. `filters` is Spark's older one. Default
+   * `predicates`.
+   */
   readonly filterForm?: "predicates" | "filters";
   /** Sink: whether a batch pipeline inserts its rows in one call, as a `V1Write`. Default false. */
   readonly v1Write?: boolean;

@@ -81,7 +81,9 @@ export class Postgres extends DataSource<ParsedOptions> {
     });
   }
 
-  /** Returns the writer of `table`: it appends or upserts rows or, with `overwrite`, replaces all. */
+  /**
+   * Returns the writer of `table`: it appends or upserts rows or, with `overwrite`, replaces all.
+   */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamArrowWriter<StagedRows> {
     return this.#writer(schema, { replaces: overwrite ? "all" : "none" });
   }

@@ -102,8 +102,8 @@ export interface PostgresOptions {
   /** Maximum time in seconds that a statement waits for locks of other sessions. Default 60. */
   readonly lockSeconds?: number;
   /**
-   * Sink: the columns whose values tell which rows `.overwritePartitions()` replaces: those with the
-   * values of a new row. A null equals a null. They should have an index.
+   * Sink: the columns whose values tell which rows `.overwritePartitions()` replaces: those with
+   * the values of a new row. A null equals a null. They should have an index.
    */
   readonly partitionBy?: readonly string[];
   /**

@@ -55,7 +55,10 @@ export async function lockForOverwrite(session: Session, table: Table): Promise<
   await session.execute(`locking ${table.sql}`, `LOCK TABLE ${table.sql} IN SHARE ROW EXCLUSIVE MODE`);
 }
 
-/** Deletes the rows that match all filters, in the current transaction. Error: `WRITE_NOT_SUPPORTED`. */
+/**
+ * Deletes the rows that match all filters, in the current transaction. Error:
+ * `WRITE_NOT_SUPPORTED`.
+ */
 export async function deleteMatching(
   session: Session,
   table: Table,

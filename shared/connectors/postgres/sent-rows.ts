@@ -13,9 +13,9 @@ export interface SentRows {
 }
 
 /**
- * Returns the SQL that reads rows of a schema as rows of a table. Scalars are sent as text and cast,
- * so that the column's own type parses them; lists, structs and maps are sent as JSON. `ordinality`
- * is the quoted name of the row's number. Error: `POSTGRES_TABLE_MISMATCH`.
+ * Returns the SQL that reads rows of a schema as rows of a table. Scalars are sent as text and
+ * cast, so that the column's own type parses them; lists, structs and maps are sent as JSON.
+ * `ordinality` is the quoted name of the row's number. Error: `POSTGRES_TABLE_MISMATCH`.
  */
 export function sentRows(table: Table, schema: Schema, ordinality: string): SentRows {
   const columns = schema.fields.map((field) => {

@@ -134,8 +134,9 @@ export function columnNamed(table: Table, name: string): Column {
 }
 
 /**
- * Returns the fields as which the columns of a table are compared with values: those of its catalog.
- * A `numeric` without a precision is compared as the field of the rows; without one it is left out.
+ * Returns the fields as which the columns of a table are compared with values: those of its
+ * catalog. A `numeric` without a precision is compared as the field of the rows; without one it is
+ * left out.
  */
 export function comparedSchema(table: Table, rows: Schema): Schema {
   return new Schema(

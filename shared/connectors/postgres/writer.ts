@@ -73,7 +73,9 @@ export class PostgresWriter
     return this.#columns("keyColumns", "Name fields of the rows that tell them apart.");
   }
 
-  /** The columns that an option names, which must be fields of the rows. Error: `OPTIONS_INVALID`. */
+  /**
+   * The columns that an option names, which must be fields of the rows. Error: `OPTIONS_INVALID`.
+   */
   #columns(option: "keyColumns" | "partitionBy", hint: string): readonly string[] {
     const columns = this.#options[option] ?? [];
     const names = this.#schema.fields.map((field) => field.name);

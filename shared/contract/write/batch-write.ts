@@ -11,7 +11,9 @@ import type { PhysicalWriteInfo } from "./write-info.ts";
  * keeps reaches another, except the fields of the factory and the messages. (Spark: `BatchWrite`.)
  */
 export abstract class BatchWrite<M = WriterCommitMessage> {
-  /** Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows. */
+  /**
+   * Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows.
+   */
   abstract createBatchWriterFactory(info: PhysicalWriteInfo): Awaitable<DataWriterFactory<M>>;
 
   /**
@@ -52,7 +54,9 @@ export abstract class BatchWrite<M = WriterCommitMessage> {
 
 /** Writes one epoch of a stream. Works like `BatchWrite`. (Spark: `StreamingWrite`.) */
 export abstract class StreamingWrite<M = WriterCommitMessage> {
-  /** Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows. */
+  /**
+   * Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows.
+   */
   abstract createStreamingWriterFactory(info: PhysicalWriteInfo): Awaitable<StreamingDataWriterFactory<M>>;
 
   /** Like `BatchWrite.useCommitCoordinator`. */

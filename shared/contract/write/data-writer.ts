@@ -75,7 +75,10 @@ export interface DataWriterFactory<M = WriterCommitMessage> {
   createWriter(partitionId: number, taskId: number, task: TaskContext): Awaitable<AnyDataWriter<M>>;
 }
 
-/** The factory of a stream, recorded as a `DataWriterFactory` is. (Spark: `StreamingDataWriterFactory`.) */
+/**
+ * The factory of a stream, recorded as a `DataWriterFactory` is. (Spark:
+ * `StreamingDataWriterFactory`.)
+ */
 export interface StreamingDataWriterFactory<M = WriterCommitMessage> {
   /** Like `DataWriterFactory.createWriter`; `epochId` is the batch id. */
   createWriter(

@@ -6,7 +6,9 @@ import type { Predicate } from "./predicates.ts";
 import type { WriteBuilder } from "./write-builder.ts";
 import type { LogicalWriteInfo } from "./write-info.ts";
 
-/** What a table can do. The engine checks it before it makes a builder. (Spark: `TableCapability`.) */
+/**
+ * What a table can do. The engine checks it before it makes a builder. (Spark: `TableCapability`.)
+ */
 export type TableCapability =
   /** It can be read in a batch. */
   | "BATCH_READ"

@@ -72,7 +72,9 @@ export function isWriterTable(table: object): table is WriterTable {
 
 type MakeWriter = (disposition: Disposition) => Awaitable<Writer<unknown>>;
 
-/** Builds the write of a `Writer`. What the writer cannot replace is left out of the capabilities. */
+/**
+ * Builds the write of a `Writer`. What the writer cannot replace is left out of the capabilities.
+ */
 class WriterWriteBuilder implements SupportsTruncate, SupportsOverwriteV2, SupportsDynamicOverwrite {
   readonly #make: MakeWriter;
   readonly #disposition: Disposition;

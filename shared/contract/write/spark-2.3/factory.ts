@@ -30,7 +30,7 @@ abstract class Carrier {
     Object.assign(this, fieldsOf(factory));
   }
 
-  /** Gives the factory the restored fields, and returns the writer of one task attempt. */
+  /** Assigns the restored fields to the factory, and returns the writer of one task attempt. */
   protected async open(partitionId: number, task: TaskContext): Promise<AnyDataWriter<unknown>> {
     // Spark 2.3 runs no task if the source has no partition.
     if (!this.#hasPartitions) return new NoWriter() as AnyDataWriter<unknown>;

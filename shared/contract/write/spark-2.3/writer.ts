@@ -9,8 +9,8 @@ export interface WriterSupport<Options extends object = Readonly<Record<string, 
   /**
    * Returns a writer, or `undefined` if nothing is to be written. It decides by the mode, which
    * Millrace does not look at: with `ErrorIfExists` it throws if there is data, with `Ignore` it
-   * returns `undefined` then. Called when a batch is planned, in each task, and for the commit; only
-   * the first of these calls gets `ErrorIfExists` or `Ignore`, the others `Append`.
+   * returns `undefined` then. Called when a batch is planned, in each task, and for the commit;
+   * only the first of these calls gets `ErrorIfExists` or `Ignore`, the others `Append`.
    *
    * `jobId` is `yyyyMMddHHmmss-` and the plan id of the batch, so it is equal in all calls for one
    * batch, also in a later attempt.
@@ -29,8 +29,8 @@ export type WriteSupport<Options extends object = Readonly<Record<string, unknow
 /** A data source that a stream can write to. (Spark 2.3: `StreamWriteSupport`.) */
 export interface StreamWriteSupport<Options extends object = Readonly<Record<string, unknown>>> {
   /**
-   * Returns a writer of one batch of the stream. Called when the batch is planned, in each task, and
-   * for the commit. `queryId` is the incarnation of the pipeline, which all its batches have.
+   * Returns a writer of one batch of the stream. Called when the batch is planned, in each task,
+   * and for the commit. `queryId` is the incarnation of the pipeline, which all its batches have.
    */
   createStreamWriter(
     queryId: string,
@@ -42,7 +42,9 @@ export interface StreamWriteSupport<Options extends object = Readonly<Record<str
 
 /** Writes one batch. (Spark 2.3: `DataSourceWriter`.) */
 export interface DataSourceWriter<M = WriterCommitMessage> {
-  /** Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows. */
+  /**
+   * Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows.
+   */
   createWriterFactory(): Awaitable<DataWriterFactory<M>>;
 
   /**
@@ -98,8 +100,8 @@ export interface DataWriterFactory<M = WriterCommitMessage> {
  */
 export interface DataWriter<T = NamedRow, M = WriterCommitMessage> {
   /**
-   * `rows`, the default, if the writer takes rows, which are objects keyed by field name. `arrow` if
-   * it takes Arrow record batches.
+   * `rows`, the default, if the writer takes rows, which are objects keyed by field name. `arrow`
+   * if it takes Arrow record batches.
    */
   readonly form?: "rows" | "arrow";
 

@@ -19,9 +19,9 @@ const HINT =
   "abort() and close() of an attempt may only touch what this attempt wrote: put taskId, which no other attempt has, into its names, and commit only what the messages name.";
 
 /**
- * Detects attempts of one task that touch each other's rows. One attempt commits. A second one, which
- * was denied, aborts and closes after that. Without coordination a third one commits as well, and its
- * message does not count.
+ * Detects attempts of one task that touch each other's rows. One attempt commits. A second one,
+ * which was denied, aborts and closes after that. Without coordination a third one commits as well,
+ * and its message does not count.
  */
 export const ATTEMPTS: Trap<SinkSubject, TableSubject> = {
   code: "TASK_NOT_ISOLATED",

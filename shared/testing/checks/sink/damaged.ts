@@ -7,8 +7,8 @@ const HINT =
   "findDamaged(messages, batch) looks at the files that the messages name, and changes nothing. The engine asks it before each commit.";
 
 /**
- * Detects a `findDamaged` that finds damage where there is none. The commit that follows detects one
- * that deletes what is staged.
+ * Detects a `findDamaged` that finds damage although there is none. The commit that follows detects
+ * one that deletes what is staged.
  */
 export const DAMAGED: Trap<SinkSubject, Staged> = {
   code: "STAGED_CHECK_WRONG",
