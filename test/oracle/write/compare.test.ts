@@ -163,11 +163,11 @@ describe("the rewrites of writes", () => {
     await expectUsed("no-update-mode", { scenario: "refused", trace }, ok);
   });
 
-  it("abort-again: the next run calls the abort that failed, with the same messages", async () => {
+  it("table-abort-again: the next run calls the abort that failed, with the same messages", async () => {
     const options = faults({ point: "StreamingWrite.commit" }, { point: "StreamingWrite.abort" });
     const spark = new Spark().stream({ rows: epochs, options }).stream({ rows: epochs, checkpoint: "same" });
     const beside = changed(spark.recording, "StreamingWrite.abort", { messages: [] });
-    await expectUsed("abort-again", spark.recording, beside);
+    await expectUsed("table-abort-again", spark.recording, beside);
   });
 });
 

@@ -166,7 +166,7 @@ describe("a stream that is foretold", () => {
     const exceptions = await expectSame(
       spark.stream({ rows: epochs(2), checkpoint: "same" }).rows().recording,
     );
-    expect(exceptions).toContain("abort-again");
+    expect(exceptions).toContain("table-abort-again");
   });
 
   it("Complete mode truncates in each epoch, and an epoch without partitions has one task", async () => {
