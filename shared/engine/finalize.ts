@@ -210,7 +210,8 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
     }
   }
   const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
-  return { next: { tasks, failure, batch: aborting, write: call.write } };
+  const isKept = !call.write.isWriter;
+  return { next: { tasks, failure, batch: aborting, ...(isKept ? { write: call.write } : {}) } };
 }
 
 /** State `aborting`: the sink deletes what its tasks staged. */

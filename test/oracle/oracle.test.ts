@@ -6,25 +6,28 @@ import { temporaryFolder } from "../support/folder.ts";
 import { ROOT } from "../support/root.ts";
 import { conform, EXCEPTIONS, recordingsIn } from "./conformance.ts";
 import { Script } from "./script.ts";
+import { Spark } from "./write/spark.ts";
 
-const FOLDER = join(ROOT, "../shared/oracle");
 const LONGEST_SCENARIO_MILLISECONDS = 180_000;
 
-const isThere = existsSync(FOLDER);
-if (!isThere) console.warn("the recordings of Spark are not here: no ../shared/oracle, so none is replayed");
+for (const name of ["../shared/oracle", "../shared/write-oracle"]) {
+  const folder = join(ROOT, name);
+  const isThere = existsSync(folder);
+  if (!isThere) console.warn(`these recordings of Spark are not here: no ${name}, so none is replayed`);
 
-describe.runIf(isThere)("the recordings of Spark in ../shared/oracle", () => {
-  const recordings = isThere ? recordingsIn(FOLDER) : [];
+  describe.runIf(isThere)(`the recordings of Spark in ${name}`, () => {
+    const recordings = isThere ? recordingsIn(folder) : [];
 
-  it.each(recordings.map((path) => [basename(path, ".json"), path]))(
-    "%s: the engine makes Spark's calls, except for the listed exceptions",
-    async (_, path) => {
-      const { verdict, detail } = await conform(path);
-      expect(verdict, detail).not.toBe("differs");
-    },
-    LONGEST_SCENARIO_MILLISECONDS,
-  );
-});
+    it.each(recordings.map((path) => [basename(path, ".json"), path]))(
+      "%s: the engine makes Spark's calls, except for the listed exceptions",
+      async (_, path) => {
+        const { verdict, detail } = await conform(path);
+        expect(verdict, detail).not.toBe("differs");
+      },
+      LONGEST_SCENARIO_MILLISECONDS,
+    );
+  });
+}
 
 describe("npm run test:oracle", () => {
   const script = () =>
@@ -55,6 +58,20 @@ describe("npm run test:oracle", () => {
     expect(stdout).toMatch(/^of_another_source +- +not built: the source "Queue"/m);
     expect(stdout).toMatch(/^surface +- +no trace/m);
     expect(stdout).toContain("1 same, 0 differ, 1 not built, 0 out of scope, 1 without a trace");
+    expect(status).toBe(0);
+  });
+
+  it("The command tells recordings of connector.write by their content", () => {
+    const written = new Spark().batch({}).recording;
+    const op = { kind: "unsupported", why: "the continuous trigger", op: { kind: "stream", table: "t" } };
+    const left = [...new Spark().recording.trace, { call: "== driver: run", args: { op } }];
+    const { status, stdout } = run({
+      written: { ...written, scenario: "written" },
+      left: { scenario: "left", trace: [...left, { call: "== driver: ok", args: {} }] },
+    });
+    expect(stdout).toMatch(/^written +\d+ +same +chain-repeated/m);
+    expect(stdout).toMatch(/^left +- +out of scope: the continuous trigger/m);
+    expect(stdout).toContain("1 same, 0 differ, 0 not built, 1 out of scope, 0 without a trace");
     expect(status).toBe(0);
   });
 

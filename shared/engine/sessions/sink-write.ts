@@ -72,6 +72,11 @@ export class SinkWrite {
     }
   }
 
+  /** True for a writer in the form of PySpark's API, of which each `commit` and `abort` has its own. */
+  get isWriter(): boolean {
+    return this.#parts.isWriter;
+  }
+
   get asked(): object {
     return this.#parts.asked;
   }
@@ -84,7 +89,7 @@ export class SinkWrite {
 
   /** True if the write hears of each message before it commits or aborts. */
   get hearsOfTasks(): boolean {
-    return this.#physical.kind === "batch" && !this.#parts.isWriter;
+    return this.#physical.kind === "batch" && !this.isWriter;
   }
 
   /** True if appended rows are counted for the commit. */

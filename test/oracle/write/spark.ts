@@ -12,6 +12,7 @@ interface Fault {
   readonly n?: number;
   readonly epochId?: number;
   readonly attemptsBelow?: number;
+  readonly throw?: boolean;
 }
 
 type Message = { partition: number; attempt: number; taskId: number; rows: number };
@@ -323,6 +324,7 @@ class Write {
     const isStruck = this.#faults.some(
       (fault) =>
         fault.point === call &&
+        fault.throw !== false &&
         (["partitionId", "n", "epochId"] as const).every(
           (name) => fault[name] === undefined || fault[name] === place[name],
         ) &&

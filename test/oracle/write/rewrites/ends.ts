@@ -5,7 +5,7 @@ import { changeEach, repeatedChain, sectionsOf, writeRuns } from "./sections.ts"
 /** Rewrites of how a batch ends. */
 
 export const abortAgain: WriteRewrite = {
-  id: "abort-again",
+  id: "table-abort-again",
   reason:
     "docs/protocol.md, rule 4: a decision is followed to its end, so the `abort` of a stream's batch that failed is called again by the next run, before the batch is replayed. Spark forgets it.",
   rewrite(steps) {
