@@ -43,6 +43,36 @@ export const TABLE: Kind = {
   inherited: [],
   code: "WRITER_INVALID",
 };
+export const WRITE: Kind = {
+  base: "Write",
+  own: [],
+  inherited: ["toBatch", "toStreaming", "supportedCustomMetrics", "reportDriverMetrics"],
+  code: "WRITER_INVALID",
+};
+export const BATCH_WRITE: Kind = {
+  base: "BatchWrite",
+  own: ["createBatchWriterFactory", "commit", "abort"],
+  inherited: ["useCommitCoordinator", "onDataWriterCommit"],
+  code: "WRITER_INVALID",
+};
+export const STREAMING_WRITE: Kind = {
+  base: "StreamingWrite",
+  own: ["createStreamingWriterFactory", "commit", "abort"],
+  inherited: ["useCommitCoordinator"],
+  code: "WRITER_INVALID",
+};
+export const WRITER_FACTORY: Kind = {
+  base: "DataWriterFactory",
+  own: ["createWriter"],
+  inherited: [],
+  code: "WRITER_INVALID",
+};
+export const DATA_WRITER: Kind = {
+  base: "DataWriter",
+  own: ["write", "commit", "abort"],
+  inherited: ["writeAll", "close", "currentMetricsValues"],
+  code: "WRITER_INVALID",
+};
 export const BATCH_WRITER: Kind = { ...STREAM_WRITER, base: "DataSourceWriter" };
 
 /**

@@ -21,7 +21,7 @@ import {
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE } from "./check-implementation.ts";
+import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE, WRITE } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 import {
@@ -32,7 +32,7 @@ import {
   notV1,
   withDisposition,
 } from "./sink-table.ts";
-import { invalid, SinkWrite } from "./sink-write.ts";
+import { SinkWrite } from "./sink-write.ts";
 
 /** What the engine asks of writers in the form of PySpark's API. A writer may still refuse. */
 const WRITER_CAPABILITIES: ReadonlySet<TableCapability> = new Set<TableCapability>([
@@ -84,15 +84,14 @@ export class SinkSession {
       guard("SINK_FAILED", `${method}() failed`, where, body);
     const builder = await call("newWriteBuilder", () => table.newWriteBuilder(info));
     const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
-    const write: unknown = await call("build", () => told.build());
-    if (write === undefined && request.isPlanning === true) return undefined;
-    if (typeof write !== "object" || write === null)
-      throw invalid("build", write, "Return an object of a class that extends Write.", where);
+    const built = await call("build", () => told.build());
+    if (built === undefined && request.isPlanning === true) return undefined;
+    const write = checkImplementation(built as Write, "build", WRITE, where);
     const isV1 = !isStream && table.capabilities.has("V1_BATCH_WRITE");
     if (isV1 && !("isV1" in write)) throw notV1(table.name, where);
     const isWriter = isWriterTable(table);
     return await SinkWrite.open({
-      write: write as Write,
+      write,
       info,
       isV1,
       isStream,
@@ -110,9 +109,8 @@ export class SinkSession {
    * `WRITE_NOT_SUPPORTED`, `WRITER_INVALID`.
    */
   async write(schema: Schema, request: WriteRequest): Promise<SinkWrite> {
-    const write = await this.#open(await this.#table(schema), schema, request);
-    if (write !== undefined) return write;
-    throw invalid("build", write, "Return a write.", { pipeline: this.#pipeline.name });
+    // Only the step that plans may get `undefined`.
+    return (await this.#open(await this.#table(schema), schema, request)) as SinkWrite;
   }
 
   /**
@@ -167,7 +165,7 @@ export class SinkSession {
         return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
       },
     );
-    const table = isWriterTable(made) ? made : checkImplementation(made, "table", TABLE, where);
+    const table = checkImplementation(made, "table", TABLE, where);
     checkCapabilities(table, this.#pipeline);
     return table;
   }

@@ -1,8 +1,7 @@
 import type { RecordBatch } from "apache-arrow";
 import type { ColumnMatch } from "../../arrow/match-columns.ts";
 import type { BatchContext, TaskContext } from "../../contract/context.ts";
-import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
-import { kindOf } from "../../contract/json.ts";
+import type { ErrorLocation } from "../../contract/errors.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
 import type { BatchWrite, StreamingWrite } from "../../contract/write/batch-write.ts";
 import type {
@@ -15,6 +14,13 @@ import type { WriteSummary } from "../../contract/write/summary.ts";
 import type { V1Write, Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo, PhysicalWriteInfo } from "../../contract/write/write-info.ts";
 import type { TableWrite } from "../ports/ledger.ts";
+import {
+  BATCH_WRITE,
+  checkImplementation,
+  DATA_WRITER,
+  STREAMING_WRITE,
+  WRITER_FACTORY,
+} from "./check-implementation.ts";
 import { guard } from "./guard.ts";
 import { recordedFactory, restoreFactory } from "./table-factory.ts";
 import { V1BatchWrite } from "./v1-write.ts";
@@ -92,7 +98,7 @@ export class SinkWrite {
     return this.#physical.kind === "batch" && !this.isWriter;
   }
 
-  /** True if appended rows are counted for the commit. */
+  /** Returns the summary of an append. Overwrites have none, as in Spark. */
   #summaryOf(rows: number): WriteSummary | undefined {
     const { saveMode } = this.#parts.info;
     return saveMode === "overwrite" ? undefined : { kind: "InsertSummary", numInsertedRows: rows };
@@ -144,8 +150,7 @@ export class SinkWrite {
           : (factory as StreamingDataWriterFactory<unknown>).createWriter(partitionId, taskId, batchId, task),
       true,
     );
-    if (typeof writer === "object" && writer !== null) return writer;
-    throw invalid("createWriter", writer, "Return an object of a class that extends DataWriter.", where);
+    return checkImplementation(writer, "createWriter", DATA_WRITER, where);
   }
 
   async #makeFactory(inputPartitions: number): Promise<object> {
@@ -158,8 +163,7 @@ export class SinkWrite {
         ? physical.write.createBatchWriterFactory(info)
         : physical.write.createStreamingWriterFactory(info),
     );
-    if (typeof factory === "object" && factory !== null) return factory;
-    throw invalid(method, factory, "Return an object with createWriter().", where);
+    return checkImplementation(factory as object, method, WRITER_FACTORY, where);
   }
 
   async onDataWriterCommit(message: unknown): Promise<void> {
@@ -204,14 +208,13 @@ async function openPhysical(parts: SinkWriteParts): Promise<Physical> {
       write: new V1BatchWrite(write as V1Write, info.schema, newId) as BatchWrite<unknown>,
     };
   const method = isStream ? "toStreaming" : "toBatch";
-  const made: unknown = await guard("SINK_FAILED", `${method}() failed`, where, () => write[method]());
-  if (typeof made !== "object" || made === null)
-    throw invalid(
-      method,
-      made,
-      `Return an object of a class that extends ${isStream ? "StreamingWrite" : "BatchWrite"}.`,
-      where,
-    );
+  const made = await guard<BatchWrite<unknown> | StreamingWrite<unknown>>(
+    "SINK_FAILED",
+    `${method}() failed`,
+    where,
+    () => write[method](),
+  );
+  checkImplementation(made, method, isStream ? STREAMING_WRITE : BATCH_WRITE, where);
   return isStream
     ? { kind: "stream", write: made as StreamingWrite<unknown> }
     : { kind: "batch", write: made as BatchWrite<unknown> };
@@ -224,8 +227,4 @@ async function reportedMetrics({
 }: SinkWriteParts): Promise<readonly CustomTaskMetric[]> {
   if (isStream) return [];
   return await guard("SINK_FAILED", "reportDriverMetrics() failed", where, () => write.reportDriverMetrics());
-}
-
-export function invalid(method: string, found: unknown, hint: string, where: ErrorLocation): MillraceError {
-  return new MillraceError("WRITER_INVALID", `${method}() gave ${kindOf(found)}`, { where, hint });
 }

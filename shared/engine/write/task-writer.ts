@@ -77,7 +77,7 @@ export class TaskWriter {
   }
 
   async close(): Promise<void> {
-    await this.#call("close", () => this.#writer.close?.());
+    await this.#call("close", () => this.#writer.close());
   }
 
   /**
@@ -105,7 +105,7 @@ export class TaskWriter {
   }
 
   #askMetrics(): readonly CustomTaskMetric[] {
-    return this.#writer.currentMetricsValues?.() ?? [];
+    return this.#writer.currentMetricsValues();
   }
 
   async #call<T>(method: string, body: () => Awaitable<T>): Promise<T> {
