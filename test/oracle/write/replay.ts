@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../../local/home.ts";
+import type { RunOptions } from "../../../local/run-options.ts";
 import { run as runLocally } from "../../../local/runner.ts";
 import type { SpeculationPolicy } from "../../../local/speculation.ts";
 
@@ -153,20 +154,22 @@ export class Replay {
     const { parallel, attempts, speculation } = this.#session;
     const home = new FastHome(folder);
     const pipeline = pipelineOf(this.#tables, op, PIPELINE);
-    await runLocally(
-      {
-        pipeline,
-        entry: fileURLToPath(new URL("../job.pipeline.ts", import.meta.url)),
-        home,
-        trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
-        maxConcurrency: parallel,
-        maxAttempts: attempts,
-        ...(speculation === null ? {} : { speculation: faster(speculation) }),
-        signal,
-        onEvent: () => undefined,
-      },
-      (_, setup) => new TasksHere(setup, pipeline, run),
-    ).finally(() => readMetrics(home, run));
+    const options: RunOptions = {
+      pipeline,
+      entry: fileURLToPath(new URL("../job.pipeline.ts", import.meta.url)),
+      home,
+      trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
+      maxConcurrency: parallel,
+      maxAttempts: attempts,
+      ...(speculation === null ? {} : { speculation: faster(speculation) }),
+      signal,
+      onEvent: () => undefined,
+    };
+    try {
+      await runLocally(options, (_, setup) => new TasksHere(setup, pipeline, run));
+    } finally {
+      await readMetrics(home, run);
+    }
   }
 
   #newHome(): string {
