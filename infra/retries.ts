@@ -48,7 +48,10 @@ export function retryWrite(
   if (maxAttempts > 1) write.addRetry({ errors: ["States.ALL"], ...waits, maxAttempts: maxAttempts - 1 });
 }
 
-/** Adds retries after errors of the service. If `isShort`, they wait at most two of the execution's five minutes. */
+/**
+ * Adds retries after errors of the service. If `isShort`, they wait at most two of the execution's
+ * five minutes.
+ */
 function retryService(task: LambdaInvoke, isShort: boolean): void {
   task.addRetry({
     errors: [THROTTLED],

@@ -37,8 +37,8 @@ interface Running {
 }
 
 /**
- * The attempts of one task. An attempt that fails is followed by another one. If it is slow, another
- * one may run beside it: the first that succeeds ends the task.
+ * The attempts of one task. An attempt that fails is followed by another one. If it is slow,
+ * another one may run beside it: the first that succeeds ends the task.
  */
 export class TaskAttempts {
   readonly #parts: TaskParts;
@@ -50,7 +50,9 @@ export class TaskAttempts {
   #failures = 0;
   /** How long the attempt took that has succeeded, in milliseconds. */
   #took: number | undefined;
-  /** The error of the attempts that run now or ran last: the first that no retry can cure, if any. */
+  /**
+   * The error of the attempts that run now or ran last: the first that no retry can cure, if any.
+   */
   #error: MillraceError | undefined;
   #endRound: () => void = () => undefined;
 

@@ -35,9 +35,9 @@ export const MUTANTS: readonly Mutant[] = [
     shows: "a recorded task was changed",
     edits: [
       {
-        file: "test/exhaustive/memory-ledger.ts",
-        find: "tasks: { [taskKey(key)]: task, ...tasks } };",
-        replace: "tasks: { ...tasks, [taskKey(key)]: task } };",
+        file: "shared/engine/ports/commit-claims.ts",
+        find: "return { where: [{ task: ABSENT }], set: { task, claim",
+        replace: "return { where: [{}], set: { task, claim",
       },
     ],
   },
@@ -73,7 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: WRITE,
         find: "if (recorded === undefined) throw error;",
-        replace: "if (recorded === undefined) { await this.#drop(message); throw error; }",
+        replace: "if (recorded === undefined) { await this.#dropCommitted(message); throw error; }",
       },
     ],
   },
@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     shows: "rows are",
     edits: [
       {
-        file: WRITE,
+        file: "shared/engine/write/task-message.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         find: "${BATCH_FILE.message}${writerId}.json",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code

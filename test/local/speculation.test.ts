@@ -296,21 +296,24 @@ describe("the claim of an attempt that has ended", () => {
   const write = { factory: {}, isCoordinated: true, inputPartitions: 1, plannedAt: 0 };
 
   it.each<[string, Partial<CommitClaim>, boolean, boolean]>([
-    ["A dead attempt's claim is released, so that the next one may commit", {}, true, true],
-    ["The claim of another attempt stays", { attemptNumber: 1 }, true, false],
-    ["The claim of a later run stays, although its attempt has the same number", { epoch: 8 }, true, false],
-    ["No claim is looked for if the write is not coordinated", {}, false, false],
-  ])("%s", async (_what, held, isCoordinated, isReleased) => {
-    const tasks = new TasksByHand();
-    const claim = { ...HELD, ...held };
-    await tasks.ledger.authorizeCommit(KEY, claim, 0);
-    void tasks.start(1, { run: { ...RUN, write: { ...write, isCoordinated } } });
-    await tasks.clock.pass(0);
-    tasks.attempt("0.0").fail("WORKER_DIED");
-    await tasks.clock.pass(1000);
-    expect(tasks.begun).toEqual(["0.0", "0.1"]);
-    expect(await tasks.ledger.commitClaim(KEY)).toEqual(isReleased ? undefined : claim);
-  });
+    ["it is released, so that the next one may commit", {}, true, true],
+    ["it stays if it is another attempt's", { attemptNumber: 1 }, true, false],
+    ["it stays if it is of a later run, although the number is the same", { epoch: 8 }, true, false],
+    ["it is not looked for if the write is not coordinated", {}, false, false],
+  ])(
+    "Of the claim, after the thread of an attempt has died: %s",
+    async (_what, held, isCoordinated, isReleased) => {
+      const tasks = new TasksByHand();
+      const claim = { ...HELD, ...held };
+      await tasks.ledger.authorizeCommit(KEY, claim, 0);
+      void tasks.start(1, { run: { ...RUN, write: { ...write, isCoordinated } } });
+      await tasks.clock.pass(0);
+      tasks.attempt("0.0").fail("WORKER_DIED");
+      await tasks.clock.pass(1000);
+      expect(tasks.begun).toEqual(["0.0", "0.1"]);
+      expect(await tasks.ledger.commitClaim(KEY)).toEqual(isReleased ? undefined : claim);
+    },
+  );
 
   it("The claim is released at once, because another attempt may wait for it", async () => {
     const tasks = new TasksByHand();

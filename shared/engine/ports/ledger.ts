@@ -146,8 +146,8 @@ export interface BatchRun {
 }
 
 /**
- * What is recorded of the write of an attempt, so that each step makes the same one. Absent if the
- * sink has writers in the form of PySpark's API.
+ * How an attempt of a batch writes to a table. It is recorded, so that each step makes the same
+ * write. Absent if the sink has writers in the form of PySpark's API.
  */
 export interface TableWrite {
   /** The own fields of the factory that makes the task writers. */

@@ -35,7 +35,7 @@ export function recordedFactory(factory: object, where: ErrorLocation): TableWri
   );
 }
 
-/** Gives a factory the recorded fields in place of its own. */
+/** Sets the recorded fields of a factory in place of its own. */
 export function restoreFactory(factory: object, recorded: TableWrite["factory"]): void {
   for (const [name, value] of Object.entries(factory))
     if (!isMethod(name, value) && !(name in recorded)) Reflect.deleteProperty(factory, name);

@@ -81,7 +81,7 @@ export class CommitRight {
     this.#ended.abort();
   }
 
-  /** Gives the right back after a failure, so that another attempt may commit. */
+  /** Releases the right after a failure, so that another attempt may commit. */
   async release(): Promise<void> {
     const { ports, key, writerId } = this.#parts;
     this.end();

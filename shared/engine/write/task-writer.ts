@@ -37,7 +37,9 @@ export class TaskWriter {
     this.#parts = parts;
   }
 
-  /** Writes all rows. After a stall, gives the sink 5 s to react to its signal, then gives it up. */
+  /**
+   * Writes all rows. After a stall, gives the sink 5 s to react to its signal, then gives it up.
+   */
   async writeAll(batches: AsyncIterable<RecordBatch>): Promise<void> {
     const records = this.#writer.form === "arrow" ? this.#recordBatches(batches) : this.#rows(batches);
     const writing = this.#call("write", () =>
@@ -84,7 +86,12 @@ export class TaskWriter {
    */
   async abandon(): Promise<readonly MillraceError[]> {
     if (this.#late === undefined) return await this.#abortAndClose();
-    this.#late.catch(() => undefined).then(() => this.#abortAndClose());
+    this.#late
+      .then(
+        () => this.#abortAndClose(),
+        () => this.#abortAndClose(),
+      )
+      .catch(() => undefined);
     return [];
   }
 

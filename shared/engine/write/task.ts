@@ -215,14 +215,17 @@ class WriterTask {
     const writer = new TaskWriter(made, { ...this.#parts, where });
     const staged = await this.#stage(writer, right);
     if ("outcome" in staged) return await this.#yieldTo(staged);
+    let result: TaskResult;
     try {
+      // As in Spark, the task fails if this throws although it has committed, and another attempt
+      // commits again.
       await writer.close();
+      result = await this.#record(staged);
     } catch (error) {
-      // As in Spark, the task fails although it has committed, and another attempt commits again.
       await right.release();
       throw error;
     }
-    const result = await this.#record(staged).finally(() => right.end());
+    right.end();
     return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
   }
 

@@ -2,14 +2,8 @@ import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../../contract/context.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
-import {
-  authorizationOf,
-  authorized,
-  claimReleased,
-  type TaskSlot,
-  type TaskSlotChange,
-  taskRecorded,
-} from "../../engine/ports/commit-claims.ts";
+import type { TaskSlot, TaskSlotChange } from "../../engine/ports/commit-claims.ts";
+import * as claims from "../../engine/ports/commit-claims.ts";
 import { ABSENT, equal } from "../../engine/ports/compare-and-set.ts";
 import type {
   Acquired,
@@ -26,15 +20,7 @@ import type {
   PlanOfAttempt,
 } from "../../engine/ports/ledger.ts";
 import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
-import {
-  accepted,
-  adopted,
-  paused,
-  resumed,
-  rewound,
-  skipped,
-  unlocked,
-} from "../../engine/ports/manual-transitions.ts";
+import * as manual from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
 import type {
   CommitAuthorization,
@@ -142,16 +128,16 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
-    return (await this.#changeSlot(key, taskRecorded(task))).slot.task ?? task;
+    return (await this.#changeSlot(key, claims.taskRecorded(task))).slot.task ?? task;
   }
 
   async authorizeCommit(key: TaskKey, claim: CommitClaim, now: number): Promise<CommitAuthorization> {
-    const { changed, slot } = await this.#changeSlot(key, authorized(claim, now));
-    return authorizationOf(changed, slot);
+    const { changed, slot } = await this.#changeSlot(key, claims.authorized(claim, now));
+    return claims.authorizationOf(changed, slot);
   }
 
   async releaseCommit(key: TaskKey, writerId: string): Promise<void> {
-    await this.#changeSlot(key, claimReleased(writerId));
+    await this.#changeSlot(key, claims.claimReleased(writerId));
   }
 
   async dropTasks(fence: Fence, batch: Batch, tasks: readonly Task[]): Promise<void> {
@@ -206,15 +192,15 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async pause(pipeline: string, action: Action): Promise<void> {
-    await this.#transact(paused(pipeline, action));
+    await this.#transact(manual.paused(pipeline, action));
   }
 
   async resume(pipeline: string, action: Action): Promise<void> {
-    await this.#transact(resumed(pipeline, action));
+    await this.#transact(manual.resumed(pipeline, action));
   }
 
   async rewind(fence: Fence, rewind: Rewind): Promise<void> {
-    await this.#transact(rewound(fence, rewind));
+    await this.#transact(manual.rewound(fence, rewind));
   }
 
   async identify(fence: Fence, identity: PipelineIdentity): Promise<void> {
@@ -222,17 +208,17 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async accept(pipeline: string, action: Action): Promise<void> {
-    await this.#transact(accepted(pipeline, action));
+    await this.#transact(manual.accepted(pipeline, action));
   }
 
   async adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void> {
     const head = await this.head(fence.pipeline);
     if (head === undefined || !isHeldBy(fence, head)) throw fenced(fence, head);
-    await this.#transact(adopted(fence, head, adoption, open));
+    await this.#transact(manual.adopted(fence, head, adoption, open));
   }
 
   async skip(fence: Fence, batch: Batch, skip: Skip): Promise<Batch> {
-    return await this.#changeBatch(skipped(fence, batch, skip));
+    return await this.#changeBatch(manual.skipped(fence, batch, skip));
   }
 
   /**
@@ -265,7 +251,7 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async unlock(fence: Fence, action: Action): Promise<void> {
-    await this.#transact(unlocked(fence, action));
+    await this.#transact(manual.unlocked(fence, action));
   }
 
   async head(pipeline: string): Promise<Head | undefined> {
