@@ -78,7 +78,9 @@ export class SinkWrite {
     }
   }
 
-  /** True for a writer in the form of PySpark's API, of which each `commit` and `abort` has its own. */
+  /**
+   * True for a writer in the form of PySpark's API, of which each `commit` and `abort` has its own.
+   */
   get isWriter(): boolean {
     return this.#parts.isWriter;
   }

@@ -54,16 +54,13 @@ export function epochOf({ args }: Call): number {
   return typeof args["epochId"] === "number" ? args["epochId"] : 0;
 }
 
-/** True if the run ended without a commit that was tried, because of its tasks or their messages. */
+/**
+ * True if the run ended without a commit that was tried, because of its tasks or their messages.
+ */
 export function isCutShort(run: Run, epoch: number): boolean {
   return run.driver.some((call) => isAbort(call) && epochOf(call) === epoch) && !hasCommit(run, epoch);
 }
 
 function hasCommit(run: Run, epoch: number): boolean {
   return run.driver.some((call) => isCommit(call) && epochOf(call) === epoch);
-}
-
-/** True if the call makes the writer of an attempt. */
-export function isCreateWriter({ call }: Call): boolean {
-  return call === "DataWriterFactory.createWriter" || call === "StreamingDataWriterFactory.createWriter";
 }

@@ -106,13 +106,13 @@ describe("the rewrites of writes", () => {
     expect(await resultOf(beside)).toMatchObject({ verdict: "differs" });
   }
 
-  it("chain-repeated: the steps repeat the calls with the same arguments", async () => {
+  it("The steps of a batch repeat the calls with the same arguments", async () => {
     const spark = new Spark().batch({ rows }).recording;
     const beside = changed(spark, "BatchWrite.createBatchWriterFactory", { numPartitions: 4 });
     await expectUsed("chain-repeated", spark, beside);
   });
 
-  it("told-in-finalize: the write is told of the messages in partition order", async () => {
+  it("The write is told of the messages in partition order", async () => {
     const { trace } = new Spark().batch({ rows }).recording;
     const told = trace.filter(({ call }) => call === "BatchWrite.onDataWriterCommit");
     const others = trace.filter((entry) => !told.includes(entry));
@@ -121,7 +121,7 @@ describe("the rewrites of writes", () => {
     await expectUsed("told-in-finalize", late, without(late, "BatchWrite.onDataWriterCommit"));
   });
 
-  it("no-catalog: the table is not looked up", async () => {
+  it("A table is not looked up in a catalog", async () => {
     const spark = new Spark().given({ ...CATALOG, properties: {} }, {});
     const { trace } = spark.batch({ api: "insertInto", catalog: "cat", rows }).recording;
     const asked = { call: "TableCatalog.loadTable(privileges)", args: { ident: "t", found: true } };
@@ -132,7 +132,7 @@ describe("the rewrites of writes", () => {
     await expectUsed("no-catalog", recording, without(recording, "WriteBuilder.build"));
   });
 
-  it("v-one-staged: tasks stage the rows, and the commit inserts them", async () => {
+  it("Tasks stage the rows of a V1Write, and the commit inserts them", async () => {
     const properties = { v1: "true", capabilities: "V1_BATCH_WRITE" };
     const spark = new Spark().given({ ...CATALOG, properties }, {});
     spark.batch({ api: "insertInto", catalog: "cat", rows });
@@ -140,7 +140,7 @@ describe("the rewrites of writes", () => {
     await expectUsed("v-one-staged", spark.recording, beside);
   });
 
-  it("v-one-by-any-verb: a table of a V1Write needs no catalog", async () => {
+  it("A table of a V1Write needs no catalog", async () => {
     const options = { table: "t", v1: "true", capabilities: "V1_BATCH_WRITE" };
     const op: BatchWriteOp = {
       kind: "batchWrite",
@@ -154,7 +154,7 @@ describe("the rewrites of writes", () => {
     await expectUsed("v-one-by-any-verb", { scenario: "refused", trace }, called);
   });
 
-  it("no-update-mode: a stream in the mode update is refused before any call", async () => {
+  it("A stream in the mode update is refused before any call", async () => {
     const [session, run] = new Spark().stream({ outputMode: "update", rows: epochs }).recording.trace;
     const asked = { call: "Table.newWriteBuilder", args: { queryId: "Q0", options: {} } };
     const refused = { call: "== driver: error", args: { chain: [{ class: "E", message: "no update" }] } };
@@ -163,7 +163,7 @@ describe("the rewrites of writes", () => {
     await expectUsed("no-update-mode", { scenario: "refused", trace }, ok);
   });
 
-  it("table-abort-again: the next run calls the abort that failed, with the same messages", async () => {
+  it("The next run calls the abort that failed, with the same messages", async () => {
     const options = faults({ point: "StreamingWrite.commit" }, { point: "StreamingWrite.abort" });
     const spark = new Spark().stream({ rows: epochs, options }).stream({ rows: epochs, checkpoint: "same" });
     const beside = changed(spark.recording, "StreamingWrite.abort", { messages: [] });

@@ -6,7 +6,9 @@ import { Replay } from "./replay.ts";
 import { rewrittenSteps } from "./rewrites.ts";
 import { type Recording, type Step, stepsOf } from "./trace.ts";
 
-/** Replays a recording of Spark's package connector.write with the engine, and compares the calls. */
+/**
+ * Replays a recording of Spark's package connector.write with the engine, and compares the calls.
+ */
 export async function conformWrite({ scenario, trace }: Recording): Promise<Result> {
   const steps = stepsOf(trace);
   const missing = steps.map(missingFor).find((reason) => reason !== undefined);

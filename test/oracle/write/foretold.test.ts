@@ -6,8 +6,8 @@ import { type SlowTask, slowTask } from "./spark-slow.ts";
 import type { Recording } from "./trace.ts";
 
 /**
- * Scenarios that no recording has, foretold by the rules that the recordings show, and replayed with
- * the engine.
+ * Scenarios that no recording has, foretold by the rules that the recordings show, and replayed
+ * with the engine.
  */
 
 const SCHEMA = "id BIGINT NOT NULL,p INT";

@@ -1,10 +1,9 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import { isCreateWriter } from "./calls.ts";
-import type { Args, Attempt, Call, Step } from "./trace.ts";
+import { type Args, type Attempt, type Call, isCreateWriter, type Step } from "./trace.ts";
 
 /**
- * Gives task ids names that both sides share: the place of the attempt, because only that each
- * attempt has another id is promised. Leaves out where Spark's checkpoint is. Throws if two attempts
+ * Replaces task ids by names that both sides share: the place of the attempt. Spark promises only
+ * that each attempt has another id. Leaves out where Spark's checkpoint is. Throws if two attempts
  * have the same task id.
  */
 export function normalise(steps: readonly Step[]): Step[] {

@@ -39,7 +39,9 @@ class PlainTable implements Table {
   }
 }
 
-/** Spark calls the methods with options; their defaults call those without, which are logged too. */
+/**
+ * Spark calls the methods with options; their defaults call those without, which are logged too.
+ */
 class TruncateTable extends PlainTable implements TruncatableTable {
   async truncateTable(options: Options = {}): Promise<boolean> {
     const { faults, table } = this.settings;

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Home } from "../../../local/home.ts";
+import type { RunOptions } from "../../../local/run-options.ts";
 import { run as runLocally } from "../../../local/runner.ts";
 import type { SpeculationPolicy } from "../../../local/speculation.ts";
 
@@ -30,13 +31,16 @@ import { type Call, faultsIn, type Run, type Step } from "./trace.ts";
 
 const PIPELINE = "recorded";
 
-/** A home whose waits are as much shorter as those of the faults. */
+/** Nothing in a recording depends on how long the engine waits, for example before a retry. */
+const SHORTER_WAITS = 10;
+
+/** A home whose waits are short. */
 class FastHome extends Home {
   override ports(pipeline: string, ledger: SqliteLedger): Ports {
     const ports = super.ports(pipeline, ledger);
     const { runtime } = ports;
     const sleep: typeof runtime.sleep = (milliseconds, signal) =>
-      runtime.sleep(replayed(milliseconds), signal);
+      runtime.sleep(milliseconds / SHORTER_WAITS, signal);
     return { ...ports, runtime: { ...runtime, sleep } };
   }
 }
@@ -153,20 +157,22 @@ export class Replay {
     const { parallel, attempts, speculation } = this.#session;
     const home = new FastHome(folder);
     const pipeline = pipelineOf(this.#tables, op, PIPELINE);
-    await runLocally(
-      {
-        pipeline,
-        entry: fileURLToPath(new URL("../job.pipeline.ts", import.meta.url)),
-        home,
-        trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
-        maxConcurrency: parallel,
-        maxAttempts: attempts,
-        ...(speculation === null ? {} : { speculation: faster(speculation) }),
-        signal,
-        onEvent: () => undefined,
-      },
-      (_, setup) => new TasksHere(setup, pipeline, run),
-    ).finally(() => readMetrics(home, run));
+    const options: RunOptions = {
+      pipeline,
+      entry: fileURLToPath(new URL("../job.pipeline.ts", import.meta.url)),
+      home,
+      trigger: op.kind === "stream" ? { availableNow: true } : { once: true },
+      maxConcurrency: parallel,
+      maxAttempts: attempts,
+      ...(speculation === null ? {} : { speculation: faster(speculation) }),
+      signal,
+      onEvent: () => undefined,
+    };
+    try {
+      await runLocally(options, (_, setup) => new TasksHere(setup, pipeline, run));
+    } finally {
+      await readMetrics(home, run);
+    }
   }
 
   #newHome(): string {

@@ -1,18 +1,9 @@
-import type { Exception } from "../exceptions/rewrite.ts";
 import { abortAgain } from "./rewrites/ends.ts";
 import { noCatalog, updateMode, v1Save } from "./rewrites/refusals.ts";
+import type { WriteRewrite } from "./rewrites/rewrite.ts";
 import { chainRepeated, toldInFinalize, v1Staged } from "./rewrites/steps.ts";
 import { stopLeavesOpen } from "./rewrites/stop.ts";
 import type { Step } from "./trace.ts";
-
-/**
- * An intended difference that can be foretold from the recording alone. `rewrite` changes Spark's
- * steps as if Spark behaved like Millrace. The engine must then make exactly these calls.
- */
-export interface WriteRewrite extends Exception {
-  /** Changes `steps`. Returns true if they had the difference. */
-  rewrite(steps: Step[]): boolean;
-}
 
 /** In the order in which they are applied. */
 export const WRITE_REWRITES: readonly WriteRewrite[] = [
@@ -26,7 +17,9 @@ export const WRITE_REWRITES: readonly WriteRewrite[] = [
   abortAgain,
 ];
 
-/** Returns the steps as they are expected of Millrace, and the ids of the rewrites that were used. */
+/**
+ * Returns the steps as they are expected of Millrace, and the ids of the rewrites that were used.
+ */
 export function rewrittenSteps(recorded: readonly Step[]): {
   readonly expected: Step[];
   readonly used: readonly string[];

@@ -85,13 +85,13 @@ function stopped(): Recording {
 }
 
 describe("a stream that is stopped", () => {
-  it("stop-leaves-open: the next run keeps the tasks that finished, and aborts nothing", async () => {
+  it("The run after a stop keeps the tasks that finished, and aborts nothing", async () => {
     const { verdict, detail, exceptions } = await conformWrite(stopped());
     expect(verdict, detail).toBe("same");
     expect(exceptions).toContain("stop-leaves-open");
   });
 
-  it("stop-leaves-open: a call of the next run that is missing is still found", async () => {
+  it("A call that the run after a stop lacks is still found", async () => {
     const { trace, scenario } = stopped();
     const at = trace.findLastIndex(called("DataWriter.close"));
     expect(await conformWrite({ scenario, trace: trace.toSpliced(at, 1) })).toMatchObject({

@@ -1,5 +1,4 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import { isCreateWriter } from "./calls.ts";
 import type { GivenOp, Op, OpRow, SessionOp } from "./op.ts";
 
 /** Arguments of a call by name, as the oracle writes them. */
@@ -158,4 +157,9 @@ function endOf(args: Args): End {
 /** Returns the points of the faults that a text names. */
 export function faultsIn(text: string): readonly string[] {
   return [...new Set([...text.matchAll(/fault in ([\w.]+(?::\w+)?)/g)].map(([, point]) => point as string))];
+}
+
+/** True if the call makes the writer of an attempt. */
+export function isCreateWriter({ call }: Call): boolean {
+  return call === "DataWriterFactory.createWriter" || call === "StreamingDataWriterFactory.createWriter";
 }

@@ -1,5 +1,5 @@
 import { isAbort } from "../calls.ts";
-import type { WriteRewrite } from "../rewrites.ts";
+import type { WriteRewrite } from "./rewrite.ts";
 import { changeEach, repeatedChain, sectionsOf, writeRuns } from "./sections.ts";
 
 /** Rewrites of how a batch ends. */

@@ -1,7 +1,7 @@
 import type { JsonValue } from "../../../../shared/contract/json.ts";
 import { epochOf, isAbort, isCommit, messageOf, messagesOf } from "../calls.ts";
-import type { WriteRewrite } from "../rewrites.ts";
 import type { Step } from "../trace.ts";
+import type { WriteRewrite } from "./rewrite.ts";
 import { changeEach, joined, sectionsOf, type WriteRun, writeRuns } from "./sections.ts";
 
 export const stopLeavesOpen: WriteRewrite = {
