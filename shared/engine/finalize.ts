@@ -19,7 +19,7 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 import type { SinkWrite } from "./sessions/sink-write.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
-import { shownMetrics } from "./write-metrics.ts";
+import { metricValues, shownMetrics } from "./write-metrics.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -198,7 +198,7 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
     problem === undefined ? await commitOrCollectItems(ports, call) : await outcomeAfter(problem, call);
   let failure = outcome.failure;
   if (failure === undefined) {
-    const reported = await reportMetrics(call.write, tasks);
+    const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
     const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown });
     try {
@@ -230,7 +230,7 @@ async function abortBatch(
     () => undefined,
     (error: unknown) => ({ error }),
   );
-  const reported = await reportMetrics(write, tasks);
+  const reported = await reportMetrics(write, { batch, tasks });
   if (failed !== undefined) throw withLater(failed.error, reported.error);
   const aborted = await finish(finalizer, batch, {
     ...outcomeOf(ports, tasks, reported.shown),
@@ -250,13 +250,18 @@ function withLater(error: unknown, later: MillraceError | undefined): unknown {
 /** Asks the sink for its metrics, after a commit or an abort. */
 async function reportMetrics(
   write: SinkWrite,
-  tasks: readonly Task[],
+  { batch, tasks }: AttemptState,
 ): Promise<{ readonly shown: Pick<BatchProgress, "metrics">; readonly error?: MillraceError }> {
+  const where = batchLocation(batch);
+  let shown: Pick<BatchProgress, "metrics"> = {};
   try {
-    return { shown: shownMetrics(write.metrics, tasks, await write.reportDriverMetrics()) };
+    // If the driver's metrics fail, those of the tasks are shown.
+    shown = shownMetrics(write.metrics, tasks, {}, where);
+    const driver = metricValues(write.metrics, await write.reportDriverMetrics(), where);
+    return { shown: shownMetrics(write.metrics, tasks, driver, where) };
   } catch (error) {
     if (!MillraceError.is(error)) throw error;
-    return { shown: shownMetrics(write.metrics, tasks, []), error };
+    return { shown, error };
   }
 }
 

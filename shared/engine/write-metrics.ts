@@ -1,25 +1,59 @@
+import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import type { CustomMetric, CustomTaskMetric } from "../contract/write/metrics.ts";
 import type { BatchProgress } from "./ports/records.ts";
 import type { Task } from "./ports/tasks.ts";
 
-/** Returns the values by name. The last one counts if a name occurs twice. */
-export function metricValues(metrics: readonly CustomTaskMetric[]): Readonly<Record<string, number>> {
-  return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+/** Longest text of a metric. The ledger's database limits the size of a batch. */
+const MAX_CHARACTERS = 200;
+const MAX_METRICS = 100;
+
+/**
+ * Returns the values of these metrics by name. As in Spark, a value without a metric is left out.
+ * Throws `SINK_FAILED` if a value is no finite number.
+ */
+export function metricValues(
+  metrics: readonly CustomMetric[],
+  values: readonly CustomTaskMetric[],
+  where: ErrorLocation,
+): Readonly<Record<string, number>> {
+  const names = new Set(metrics.slice(0, MAX_METRICS).map(({ name }) => name));
+  const known = values.filter(({ name }) => names.has(name));
+  const wrong = known.find(({ value }) => !Number.isFinite(value));
+  if (wrong === undefined) return Object.fromEntries(known.map(({ name, value }) => [name, value]));
+  throw new MillraceError(
+    "SINK_FAILED",
+    `the metric "${wrong.name}" has the value ${String(wrong.value)}, and needs a finite number`,
+    { where, hint: "Correct the sink: the value comes from its metrics." },
+  );
 }
 
 /**
  * Returns the metrics as people see them, from the last values of the recorded tasks and those of
- * the driver. As in Spark, a metric without a value is left out, and a value without a metric too.
+ * the driver. As in Spark, a metric without a value is left out. Throws `SINK_FAILED`.
  */
 export function shownMetrics(
   metrics: readonly CustomMetric[],
   tasks: readonly Task[],
-  driver: readonly CustomTaskMetric[],
+  driver: Readonly<Record<string, number>>,
+  where: ErrorLocation,
 ): Pick<BatchProgress, "metrics"> {
-  const all = [...tasks.map((task) => task.metrics ?? {}), metricValues(driver)];
-  const shown = metrics.flatMap((metric) => {
+  const all = [...tasks.map((task) => task.metrics ?? {}), driver];
+  const shown = metrics.slice(0, MAX_METRICS).flatMap((metric) => {
     const values = all.flatMap((values) => values[metric.name] ?? []);
-    return values.length === 0 ? [] : [[metric.description, metric.aggregateTaskMetrics(values)] as const];
+    return values.length === 0 ? [] : [[clip(metric.description), textOf(metric, values, where)] as const];
   });
   return shown.length === 0 ? {} : { metrics: Object.fromEntries(shown) };
+}
+
+function textOf(metric: CustomMetric, values: readonly number[], where: ErrorLocation): string {
+  try {
+    return clip(metric.aggregateTaskMetrics(values));
+  } catch (error) {
+    throw toMillraceError(error, "SINK_FAILED", `aggregateTaskMetrics() of "${metric.name}" failed`, where);
+  }
+}
+
+function clip(text: string): string {
+  const whole = String(text);
+  return whole.length <= MAX_CHARACTERS ? whole : `${whole.slice(0, MAX_CHARACTERS)}…`;
 }

@@ -5,7 +5,7 @@ import type { Runtime } from "../../contract/context.ts";
 import type { ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { Awaitable, NamedRow } from "../../contract/stream-reader.ts";
 import type { AnyDataWriter } from "../../contract/write/data-writer.ts";
-import type { CustomTaskMetric } from "../../contract/write/metrics.ts";
+import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { Task } from "../ports/tasks.ts";
 import { guard } from "../sessions/guard.ts";
 import { metricValues } from "../write-metrics.ts";
@@ -23,6 +23,8 @@ export interface TaskWriterParts {
   /** Aborts when the task must fail because of a stall. */
   readonly stalling: AbortController;
   readonly watch: TaskWatch;
+  /** The metrics that the write has. */
+  readonly metrics: readonly CustomMetric[];
 }
 
 /** The sink's writer of one task attempt, called in Spark's order. */
@@ -69,7 +71,9 @@ export class TaskWriter {
   /** Returns the writer's last metrics, by name; `undefined` if it has none. */
   async metrics(): Promise<Task["metrics"]> {
     const values = await this.#call("currentMetricsValues", () => this.#askMetrics());
-    return values.length === 0 ? undefined : metricValues(values);
+    const { metrics, where } = this.#parts;
+    const known = metricValues(metrics, values, where);
+    return Object.keys(known).length === 0 ? undefined : known;
   }
 
   async commit(): Promise<unknown> {

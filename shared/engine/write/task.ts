@@ -212,7 +212,7 @@ class WriterTask {
       deadline: options.commitDeadline,
       isRenewed: options.watch !== undefined,
     });
-    const writer = new TaskWriter(made, { ...this.#parts, where });
+    const writer = new TaskWriter(made, { ...this.#parts, where, metrics: write.metrics });
     const staged = await this.#stage(writer, right);
     if ("outcome" in staged) return await this.#yieldTo(staged);
     let result: TaskResult;

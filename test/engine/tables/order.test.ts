@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Memory, MemoryStream } from "../../../shared/connectors/memory/index.ts";
-import type { DataSource, DataSourceClass } from "../../../shared/contract/data-source.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
 import type { BatchPipeline, StreamPipeline } from "../../../shared/contract/pipeline.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { literal, predicate, reference } from "../../../shared/contract/write/predicates.ts";
-import type { SupportsWrite } from "../../../shared/contract/write/table.ts";
-import { Write } from "../../../shared/contract/write/write.ts";
 import { type PipelineRun, runPipeline } from "../../../shared/testing/run-pipeline.ts";
 import { type Recording, recordingTable } from "../../support/recording-table.ts";
 
@@ -310,43 +307,6 @@ describe("what a table can do", () => {
   });
 });
 
-class Bare extends Write {}
-
-describe("objects that lack methods", () => {
-  it.each<[string, string, (table: SupportsWrite) => object]>([
-    ["table() gave undefined", "SupportsWrite", () => undefined as never],
-    [
-      "build() gave an object that does not extend Write: it has no toBatch()",
-      "Write",
-      (table) => ({ ...table, newWriteBuilder: () => ({ build: () => ({}) }) }),
-    ],
-    [
-      "toBatch() gave an object, which has no createBatchWriterFactory()",
-      "createBatchWriterFactory",
-      (table) => ({
-        ...table,
-        newWriteBuilder: () => ({ build: () => Object.assign(new Bare(), { toBatch: () => ({}) }) }),
-      }),
-    ],
-  ])("A step that gets a wrong object says which: %s", async (message, base, broken) => {
-    const { dataSource } = recordingTable();
-    class Broken extends (dataSource as unknown as typeof DataSource<object>) {
-      override table(): SupportsWrite {
-        const table = (super.table as unknown as () => SupportsWrite).call(this);
-        return broken(table) as SupportsWrite;
-      }
-    }
-    new MemoryStream("wrong", "id int").addData([{ id: 1 }]);
-    const source = pipeline("wrong").read.format(Memory).options({ stream: "wrong" });
-    const sink = source.write.format(Broken as unknown as DataSourceClass<object>);
-    await expect(runPipeline(sink.mode("append"))).rejects.toMatchObject({
-      code: "WRITER_INVALID",
-      message: expect.stringContaining(message) as string,
-      hint: expect.stringContaining(base) as string,
-    });
-  });
-});
-
 describe("what travels to the tasks", () => {
   it("The fields of the planning step's factory are those of each task's factory", async () => {
     let made = 0;
@@ -377,6 +337,16 @@ describe("metrics", () => {
     const { run } = await runBatch({ driverMetrics: { rows: 40, unknown: 1 } });
     const [batch] = (await run?.state.ledger.batches("order", { limit: 1 })) ?? [];
     expect(batch?.progress?.metrics).toEqual({ "rows seen": "43" });
+  });
+
+  it("A metric whose values cannot be added up fails the run after the commit, and the batch stays", async () => {
+    const { run, calls, error } = await runBatch({ driverMetrics: { rows: Number.NaN } });
+    expect(run).toBeUndefined();
+    expect(error).toMatchObject({
+      code: "SINK_FAILED",
+      message: 'the metric "rows" has the value NaN, and needs a finite number',
+    });
+    expect(calls.filter((call) => call.startsWith("abort"))).toEqual([]);
   });
 
   it("A writer is asked for its metrics before rows 0, 100, 200 and once before its commit", async () => {
