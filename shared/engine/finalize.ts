@@ -4,7 +4,7 @@ import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
-import { besides, isLost } from "./first-cause.ts";
+import { besides, isLost, withSuppressed } from "./first-cause.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
 import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome } from "./ports/ledger.ts";
@@ -210,6 +210,7 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
     }
   }
   const aborting = await decide(finalizer, batch, { to: "aborting", error: failure.toRecord() });
+  // As in Spark, a writer in the form of PySpark's API is made anew for each call.
   const isKept = !call.write.isWriter;
   return { next: { tasks, failure, batch: aborting, ...(isKept ? { write: call.write } : {}) } };
 }
@@ -231,7 +232,8 @@ async function abortBatch(
     (error: unknown) => ({ error }),
   );
   const reported = await reportMetrics(write, { batch, tasks });
-  if (failed !== undefined) throw withLater(failed.error, reported.error);
+  if (failed !== undefined)
+    throw withSuppressed(failed.error, reported.error === undefined ? [] : [reported.error]);
   const aborted = await finish(finalizer, batch, {
     ...outcomeOf(ports, tasks, reported.shown),
     to: "aborted",
@@ -240,11 +242,6 @@ async function abortBatch(
   return {
     next: { ...attempt, tasks, batch: aborted, ...optional("failure", reported.error ?? attempt.failure) },
   };
-}
-
-/** Returns an error with a later one beside it, if there is one. */
-function withLater(error: unknown, later: MillraceError | undefined): unknown {
-  return MillraceError.is(error) && later !== undefined ? besides(error, later) : error;
 }
 
 /** Asks the sink for its metrics, after a commit or an abort. */
