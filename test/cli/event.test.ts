@@ -50,6 +50,20 @@ const LINES: readonly [string | undefined, RunEvent][] = [
       milliseconds: 1200,
     },
   ],
+  [
+    "batch 3 aborted: 1 row, 8 B in 1.2 s, rows seen: 1, files added: 7",
+    {
+      type: "batch",
+      batchId: 3,
+      attempt: 1,
+      ...range,
+      state: "aborted",
+      rows: 1,
+      bytes: 8,
+      milliseconds: 1200,
+      metrics: { "rows seen": "1", "files added": "7" },
+    },
+  ],
   ["nothing new", { type: "idle" }],
   ["the target is there already: nothing was read or written", { type: "idle", targetExists: true }],
   [

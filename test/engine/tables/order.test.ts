@@ -4,6 +4,7 @@ import type { MillraceError } from "../../../shared/contract/errors.ts";
 import type { BatchPipeline, StreamPipeline } from "../../../shared/contract/pipeline.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import { literal, predicate, reference } from "../../../shared/contract/write/predicates.ts";
+import { progressOf } from "../../../shared/engine/progress.ts";
 import { type PipelineRun, runPipeline } from "../../../shared/testing/run-pipeline.ts";
 import { type Recording, recordingTable } from "../../support/recording-table.ts";
 
@@ -337,6 +338,7 @@ describe("metrics", () => {
     const { run } = await runBatch({ driverMetrics: { rows: 40, unknown: 1 } });
     const [batch] = (await run?.state.ledger.batches("order", { limit: 1 })) ?? [];
     expect(batch?.progress?.metrics).toEqual({ "rows seen": "43" });
+    expect(batch && progressOf(batch)?.sink.metrics).toEqual({ "rows seen": "43" });
   });
 
   it("A metric whose values cannot be added up fails the run after the commit, and the batch stays", async () => {
