@@ -79,6 +79,20 @@ describe("pipelines that are not the usual one", { timeout: TIMEOUT }, () => {
 });
 
 describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
+  it("A second attempt that deletes what it staged while it still reads comes to its end", async () => {
+    const straggling: Case = {
+      kind: "speculation",
+      runs: [
+        [
+          { at: "source.read #4", kind: "straggle after" },
+          { at: "store.delete #2", kind: "straggle before" },
+        ],
+      ],
+      setup: { speculates: true },
+    };
+    expect(await broken([straggling])).toEqual([]);
+  });
+
   it.each([
     ["coordination", coordination],
     ["speculation", speculation],

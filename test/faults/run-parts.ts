@@ -51,3 +51,8 @@ export async function noticeFence<T>(step: Step | undefined, effect: () => Promi
     throw error;
   }
 }
+
+/** The error of a call that a fault meets. */
+export function injected(message: string, retryable: boolean): MillraceError {
+  return MillraceError.from({ code: "INJECTED", message, retryable });
+}

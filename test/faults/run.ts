@@ -11,7 +11,7 @@ import { type WriteRequest, write } from "../../shared/engine/write/task.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
 import { callName, canHappen, type Fault } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
-import { noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
+import { injected, noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { TaskCommits } from "./task-commits.ts";
 
@@ -81,9 +81,15 @@ export class Run {
         const before = resting();
         if (this.#outcome === "asleep") this.#outcome = undefined;
         sleeper.wake();
-        await this.#until(() => sleeper.step.isOver || resting() > before);
+        // A step that was told to stop may have two calls that sleep: its read and its abort.
+        await this.#until(() => sleeper.step.isOver || resting() > before || this.#rests(sleeper.step));
       }
     }
+  }
+
+  /** True if a call of the step sleeps. */
+  #rests(step: Step): boolean {
+    return [...this.#sleepers, ...this.#overtaken].some((each) => each.step === step);
   }
 
   /** Waits until the condition is true. A stopped run waits for ever. */
@@ -158,8 +164,7 @@ export class Run {
       for (let late = this.#overtaken.shift(); late !== undefined; late = this.#overtaken.shift()) {
         const { step, wake } = late;
         wake();
-        const rests = () => [...this.#sleepers, ...this.#overtaken].some((each) => each.step === step);
-        await this.#until(() => step.isOver || rests());
+        await this.#until(() => step.isOver || this.#rests(step));
       }
     }
   }
@@ -399,8 +404,4 @@ export class Run {
       runtime: world.runtime(this.#steps.length % 2 === 0 ? world.setup.clockSkew : 0),
     };
   }
-}
-
-function injected(message: string, retryable: boolean): MillraceError {
-  return MillraceError.from({ code: "INJECTED", message, retryable });
 }
