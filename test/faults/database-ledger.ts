@@ -10,13 +10,21 @@ const LIMITS = { messageBytes: 100 * 1024, offsetBytes: 100 * 1024, schemaBytes:
 export class DatabaseLedger extends SqliteLedger {
   override readonly limits: LedgerLimits = { ...LIMITS, maxSinkItems: 90 };
   readonly #database: Database;
+  #transaction: Promise<unknown> = Promise.resolve();
 
   constructor(path: string, database: Database) {
     super(path);
     this.#database = database;
   }
 
+  /** One transaction after the other: two finalizers may work at once. */
   override async finish(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
+    const finished = this.#transaction.then(() => this.#finishAlone(fence, batch, outcome));
+    this.#transaction = finished.catch(() => undefined);
+    return await finished;
+  }
+
+  async #finishAlone(fence: Fence, batch: Batch, outcome: Outcome): Promise<Batch> {
     const items = (outcome.sinkItems ?? []) as readonly BatchItem[];
     const before = await this.batch(batch.pipeline, batch.batchId);
     const isFirst = before?.attempt === batch.attempt && before.state === "committing";

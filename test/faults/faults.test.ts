@@ -78,6 +78,23 @@ describe("pipelines that are not the usual one", { timeout: TIMEOUT }, () => {
   );
 });
 
+describe("finalizers beside each other", { timeout: TIMEOUT }, () => {
+  it("Two finalizers of a batch at once write its rows into the ledger's database once", async () => {
+    const atOnce: Case = {
+      kind: "transactional sink",
+      runs: [
+        [
+          { at: "step plan", kind: "sleep after" },
+          { at: "step finalize", kind: "straggle before" },
+        ],
+      ],
+      vacuums: true,
+      setup: { sink: "transactional" },
+    };
+    expect(await broken([atOnce])).toEqual([]);
+  });
+});
+
 describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
   it("A second attempt that deletes what it staged while it still reads comes to its end", async () => {
     const straggling: Case = {
