@@ -7,7 +7,7 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
-import { type Disposition, WriterTable } from "../../contract/write/writer-table.ts";
+import { type Disposition, WriterTable, writerOf } from "../../contract/write/writer-table.ts";
 import { readHead } from "./log.ts";
 import type { Operation } from "./log-entry.ts";
 import { checkPartitionColumns } from "./partitioning.ts";
@@ -116,12 +116,10 @@ export class ArrowTable extends DataSource<ParsedOptions> {
         ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
       ]),
       insteadOf: INSTEAD_OF,
-      writer: ({ replaces }, { saveMode }) => {
-        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, operationOf(replaces));
-        // A subclass may have methods of its own.
-        const isAll = replaces === "all";
-        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
-      },
+      writer: ({ replaces }, info) =>
+        replaces === "none" || replaces === "all"
+          ? writerOf(this, info, replaces === "all")
+          : this.#writer(schema, operationOf(replaces)),
     });
   }
 

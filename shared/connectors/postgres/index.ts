@@ -6,7 +6,7 @@ import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
-import { WriterTable } from "../../contract/write/writer-table.ts";
+import { WriterTable, writerOf } from "../../contract/write/writer-table.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { loadDriver, Server } from "./connection.ts";
@@ -71,13 +71,10 @@ export class Postgres extends DataSource<ParsedOptions> {
       insteadOf: {
         OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
       },
-      writer: (disposition, { saveMode }) => {
-        const { replaces } = disposition;
-        if (replaces !== "none" && replaces !== "all") return this.#writer(schema, replacedBy(disposition));
-        // A subclass may have methods of its own.
-        const isAll = replaces === "all";
-        return saveMode === undefined ? this.streamWriter(schema, isAll) : this.writer(schema, isAll);
-      },
+      writer: (disposition, info) =>
+        disposition.replaces === "none" || disposition.replaces === "all"
+          ? writerOf(this, info, disposition.replaces === "all")
+          : this.#writer(schema, replacedBy(disposition)),
     });
   }
 

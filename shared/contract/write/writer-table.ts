@@ -1,5 +1,6 @@
 import { takesRows, type Writer, writesBatches } from "../batch-writer.ts";
 import type { BatchContext, TaskContext } from "../context.ts";
+import type { DataSource } from "../data-source.ts";
 import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { SupportsTaskAbort } from "../stream-writer.ts";
@@ -63,6 +64,18 @@ export class WriterTable implements SupportsWrite {
   newWriteBuilder(info: Pick<LogicalWriteInfo, "schema" | "saveMode">): WriterWriteBuilder {
     return new WriterWriteBuilder((disposition) => this.writer(disposition, info));
   }
+}
+
+/**
+ * Returns the writer that a data source has for a stream or a batch. A subclass of a connector may
+ * have methods of its own, so they are called, also by the connector itself.
+ */
+export function writerOf(
+  source: Pick<DataSource<object>, "streamWriter" | "writer">,
+  { schema, saveMode }: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  overwrite: boolean,
+): Writer<unknown> {
+  return saveMode === undefined ? source.streamWriter(schema, overwrite) : source.writer(schema, overwrite);
 }
 
 /** Like `instanceof`, but also true for a table of another copy of the package. */

@@ -17,6 +17,7 @@ import {
   isWriterTable,
   WriterTable,
   type WriterWrite,
+  writerOf,
 } from "../../contract/write/writer-table.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
@@ -162,7 +163,7 @@ export class SinkSession {
       where,
       async () => {
         const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
-        return opened.table === undefined ? this.#writerTable(opened, schema) : await opened.table(schema);
+        return opened.table === undefined ? this.#writerTable(opened) : await opened.table(schema);
       },
     );
     const table = checkImplementation(made, "table", TABLE, where);
@@ -171,19 +172,16 @@ export class SinkSession {
   }
 
   /** The table of a data source whose writers have the form of PySpark's API. */
-  #writerTable(dataSource: DataSource<object>, schema: Schema): WriterTable {
+  #writerTable(dataSource: DataSource<object>): WriterTable {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
     return new WriterTable({
       name: sink.dataSource.name,
       capabilities: WRITER_CAPABILITIES,
-      writer: async ({ replaces }) => {
-        const overwrite = replaces === "all";
+      writer: async ({ replaces }, info) => {
         const making = `making the sink "${sink.dataSource.name}" failed`;
         const made = await guard("SINK_FAILED", making, where, () =>
-          saveMode === undefined
-            ? dataSource.streamWriter(schema, overwrite)
-            : dataSource.writer(schema, overwrite),
+          writerOf(dataSource, info, replaces === "all"),
         );
         return saveMode === undefined
           ? checkImplementation(made, "streamWriter", STREAM_WRITER, where)
