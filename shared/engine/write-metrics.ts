@@ -1,10 +1,11 @@
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import type { CustomMetric, CustomTaskMetric } from "../contract/write/metrics.ts";
+import { cut } from "./ports/bounded-error.ts";
 import type { BatchProgress } from "./ports/records.ts";
 import type { Task } from "./ports/tasks.ts";
 
-/** Longest text of a metric. The ledger's database limits the size of a batch. */
-const MAX_CHARACTERS = 200;
+/** Longest text of a metric, in bytes of JSON. The ledger's database limits the size of a batch. */
+const MAX_BYTES = 200;
 const MAX_METRICS = 100;
 
 /**
@@ -40,20 +41,17 @@ export function shownMetrics(
   const all = [...tasks.map((task) => task.metrics ?? {}), driver];
   const shown = metrics.slice(0, MAX_METRICS).flatMap((metric) => {
     const values = all.flatMap((values) => values[metric.name] ?? []);
-    return values.length === 0 ? [] : [[clip(metric.description), textOf(metric, values, where)] as const];
+    return values.length === 0
+      ? []
+      : [[cut(metric.description, MAX_BYTES), textOf(metric, values, where)] as const];
   });
   return shown.length === 0 ? {} : { metrics: Object.fromEntries(shown) };
 }
 
 function textOf(metric: CustomMetric, values: readonly number[], where: ErrorLocation): string {
   try {
-    return clip(metric.aggregateTaskMetrics(values));
+    return cut(String(metric.aggregateTaskMetrics(values)), MAX_BYTES);
   } catch (error) {
     throw toMillraceError(error, "SINK_FAILED", `aggregateTaskMetrics() of "${metric.name}" failed`, where);
   }
-}
-
-function clip(text: string): string {
-  const whole = String(text);
-  return whole.length <= MAX_CHARACTERS ? whole : `${whole.slice(0, MAX_CHARACTERS)}…`;
 }
