@@ -1,5 +1,6 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import type { Attempt, Call, Run } from "./trace.ts";
+import type { Call } from "../trace.ts";
+import type { Attempt, Run } from "./trace.ts";
 
 /** What both sides of a comparison know of the calls. */
 

@@ -1,7 +1,8 @@
+import type { Call } from "../trace.ts";
 import { sameCall, sameJson } from "../trace.ts";
 import { epochOf, isAbort, isCutShort, isRaise, messageOf, messagesOf } from "./calls.ts";
 import { differ, shown } from "./difference.ts";
-import type { Attempt, Call, Run } from "./trace.ts";
+import type { Attempt, Run } from "./trace.ts";
 
 interface Result {
   readonly calls: number;

@@ -1,10 +1,11 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Exception } from "../exceptions/rewrite.ts";
+import type { Call } from "../trace.ts";
 import { sameCall, sameJson } from "../trace.ts";
 import { epochOf, isAbort, isCutShort, isOnCommit, messageOf, messagesOf } from "./calls.ts";
 import { compareTasks } from "./compare-tasks.ts";
 import { Difference, differ, shown } from "./difference.ts";
-import type { Call, Files, Run, Step } from "./trace.ts";
+import type { Files, Run, Step } from "./trace.ts";
 
 /** Allowed differences that depend on the clock, or on Spark's planner. */
 export const WRITE_TOLERANCES = {

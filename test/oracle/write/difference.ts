@@ -1,4 +1,4 @@
-import type { Call } from "./trace.ts";
+import type { Call } from "../trace.ts";
 
 /** The first difference between a recording and its replay. */
 export class Difference extends Error {}

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Args, Call } from "./trace.ts";
+import type { Args, Call } from "../trace.ts";
 
 /** Who calls the table: the driver of a statement, or one attempt of a task. */
 export interface Caller {

@@ -1,5 +1,6 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import { type Args, type Attempt, type Call, isCreateWriter, type Step } from "./trace.ts";
+import type { Args, Call } from "../trace.ts";
+import { type Attempt, isCreateWriter, type Step } from "./trace.ts";
 
 /**
  * Replaces task ids by names that both sides share: the place of the attempt. Spark promises only

@@ -12,11 +12,11 @@ import type { WriteSummary } from "../../../shared/contract/write/summary.ts";
 import { type InsertableRelation, V1Write, Write } from "../../../shared/contract/write/write.ts";
 import type { LogicalWriteInfo, PhysicalWriteInfo } from "../../../shared/contract/write/write-info.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
+import type { Args } from "../trace.ts";
 import { log } from "./log.ts";
 import type { OpRow } from "./op.ts";
 import type { RecSettings } from "./rec-settings.ts";
 import { jsonOf, type Message, RecWriter } from "./rec-writer.ts";
-import type { Args } from "./trace.ts";
 
 /** What a builder built. */
 export interface RecWriteParts {

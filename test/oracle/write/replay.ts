@@ -11,6 +11,7 @@ import { causeOf, MillraceError } from "../../../shared/contract/errors.ts";
 import { deleteFrom, truncateTable } from "../../../shared/contract/write/delete.ts";
 import type { Ports } from "../../../shared/engine/ports/runtime.ts";
 import type { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
+import type { Call } from "../trace.ts";
 import { replayed } from "./faults.ts";
 import { callingAs } from "./log.ts";
 import type {
@@ -27,7 +28,7 @@ import { deletable } from "./rec-delete.ts";
 import { RecSettings } from "./rec-settings.ts";
 import { pipelineOf, Tables } from "./statements.ts";
 import { TasksHere } from "./tasks-here.ts";
-import { type Call, faultsIn, type Run, type Step } from "./trace.ts";
+import { faultsIn, type Run, type Step } from "./trace.ts";
 
 const PIPELINE = "recorded";
 

@@ -1,5 +1,6 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import type { Args, Entry, Recording, TaskId } from "./trace.ts";
+import type { Args } from "../trace.ts";
+import type { Entry, Recording, TaskId } from "./trace.ts";
 
 /** A task of which the first attempt sleeps in a call, and a copy runs beside it. */
 export interface SlowTask {

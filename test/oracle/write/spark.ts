@@ -1,10 +1,11 @@
 import type { JsonValue } from "../../../shared/contract/json.ts";
 import { predicateText } from "../../../shared/contract/write/predicate-text.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
+import type { Args } from "../trace.ts";
 import type { BatchWriteOp, GivenOp, OpRow, SessionOp, StreamOp } from "./op.ts";
 import { isAlways, predicateOf } from "./predicates.ts";
 import { columnsOf, TableState } from "./tables.ts";
-import type { Args, Entry, Files, Recording, TaskId } from "./trace.ts";
+import type { Entry, Files, Recording, TaskId } from "./trace.ts";
 
 interface Fault {
   readonly point: string;

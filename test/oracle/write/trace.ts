@@ -1,14 +1,5 @@
-import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { Args, Call } from "../trace.ts";
 import type { GivenOp, Op, OpRow, SessionOp } from "./op.ts";
-
-/** Arguments of a call by name, as the oracle writes them. */
-export type Args = { readonly [name: string]: JsonValue };
-
-/** One call of a table, or a fault that was put in (`!! raise in BatchWrite.commit`). */
-export interface Call {
-  readonly call: string;
-  readonly args: Args;
-}
 
 /** The task attempt that made a call. */
 export interface TaskId {

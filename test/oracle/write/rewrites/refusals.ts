@@ -1,9 +1,9 @@
 import type { JsonValue } from "../../../../shared/contract/json.ts";
+import type { Call } from "../../trace.ts";
 import type { BatchWriteOp } from "../op.ts";
 import { isAlways } from "../predicates.ts";
 import { RecSettings } from "../rec-settings.ts";
 import { TableState } from "../tables.ts";
-import type { Call } from "../trace.ts";
 import type { WriteRewrite } from "./rewrite.ts";
 import { changeEach, writeRuns } from "./sections.ts";
 

@@ -1,6 +1,7 @@
+import type { Call } from "../../trace.ts";
 import { isOfChain, isRaise } from "../calls.ts";
 import type { BatchWriteOp, StreamOp } from "../op.ts";
-import type { Call, Run, Step } from "../trace.ts";
+import type { Run, Step } from "../trace.ts";
 
 /** The driver's calls for one batch: those up to the factory of the writers, and the others. */
 export interface Section {

@@ -1,6 +1,7 @@
 import type { JsonValue } from "../../../../shared/contract/json.ts";
+import type { Call } from "../../trace.ts";
 import { isAbort, isCommit, isOnCommit, isRaise, messageOf, messagesOf } from "../calls.ts";
-import type { Call, Run } from "../trace.ts";
+import type { Run } from "../trace.ts";
 import type { WriteRewrite } from "./rewrite.ts";
 import {
   changeEach,
