@@ -6,12 +6,13 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
+import { clientAccess } from "../shared/aws/client-access.ts";
 import { requestLimits, transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { ObjectStore } from "../shared/contract/object-store.ts";
+import type { ObjectStore, StoreAccess } from "../shared/contract/object-store.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { DynamoDbLedger } from "../shared/platform/aws/dynamodb-ledger.ts";
@@ -55,15 +56,20 @@ const runtime: Runtime = {
 const edge = { runtime };
 
 export const dynamodb: DynamoDBClient = traced(new DynamoDBClient({ requestHandler: requestLimits() }));
-// With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
-export const s3: S3Client = traced(
-  // The bucket of a table may be in another region.
-  new S3Client({
-    forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
-    followRegionRedirects: true,
-    requestHandler: transferLimits(),
-  }),
-);
+export const s3: S3Client = s3Client();
+
+function s3Client(access?: StoreAccess): S3Client {
+  return traced(
+    new S3Client({
+      // With a custom endpoint such as LocalStack's, bucket names cannot be part of the host name.
+      forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
+      // The bucket of a table may be in another region.
+      followRegionRedirects: true,
+      requestHandler: transferLimits(),
+      ...clientAccess(access),
+    }),
+  );
+}
 
 function traced<Client>(client: Client): Client {
   return tracer === undefined ? client : tracer.captureAWSv3Client(client);
@@ -76,10 +82,14 @@ const ports: Ports = {
   ...edge,
 };
 
-/** Opens a prefix of a bucket, `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
-function openStore(location: string): ObjectStore {
+/**
+ * Opens a prefix of a bucket, `s3://bucket/prefix`. `access` replaces the function's own role.
+ * Error: `LOCATION_NOT_SUPPORTED`.
+ */
+function openStore(location: string, access?: StoreAccess): ObjectStore {
   const place = parseS3Url(location);
-  if (place !== undefined) return new S3Store({ client: s3, ...place, ...edge });
+  if (place !== undefined)
+    return new S3Store({ client: access === undefined ? s3 : s3Client(access), ...place, ...edge });
   throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened on AWS`, {
     where: { path: location },
     hint: 'Write "s3://bucket/prefix", or leave the path out: the table then lies in the pipeline\'s own bucket.',

@@ -4,11 +4,12 @@ import { access } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { clientAccess } from "../shared/aws/client-access.ts";
 import { transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
-import type { ObjectStore } from "../shared/contract/object-store.ts";
+import type { ObjectStore, StoreAccess } from "../shared/contract/object-store.ts";
 import { optional } from "../shared/contract/optional.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { lazyStore } from "../shared/platform/aws/lazy-store.ts";
@@ -114,6 +115,7 @@ export class Home {
       ledger,
       store: new DirectoryStore(this.pipelineFolder(pipeline), this.rights),
       openStore,
+      home: this.root,
       runtime,
     };
   }
@@ -211,11 +213,14 @@ export const runtime: Runtime = {
   },
 };
 
-/** Opens a folder, a `file:` URL, or `s3://bucket/prefix`. Error: `LOCATION_NOT_SUPPORTED`. */
-export function openStore(location: string): ObjectStore {
+/**
+ * Opens a folder, a `file:` URL, or `s3://bucket/prefix`. `access` replaces the credentials of the
+ * AWS SDK's default chain. Error: `LOCATION_NOT_SUPPORTED`.
+ */
+export function openStore(location: string, access?: StoreAccess): ObjectStore {
   if (location.startsWith("file:")) return new DirectoryStore(fileURLToPath(location));
   const place = parseS3Url(location);
-  if (place !== undefined) return lazyStore(location.replace(/\/+$/, ""), () => openS3(place));
+  if (place !== undefined) return lazyStore(location.replace(/\/+$/, ""), () => openS3(place, access));
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) {
     throw new MillraceError("LOCATION_NOT_SUPPORTED", `${location} cannot be opened here`, {
       hint: "Give the path of a folder, or s3://bucket/prefix.",
@@ -224,8 +229,10 @@ export function openStore(location: string): ObjectStore {
   return new DirectoryStore(resolve(location));
 }
 
-/** Uses the AWS SDK's default credentials, region and endpoint. */
-async function openS3(place: { readonly bucket: string; readonly prefix: string }): Promise<ObjectStore> {
+async function openS3(
+  place: { readonly bucket: string; readonly prefix: string },
+  access?: StoreAccess,
+): Promise<ObjectStore> {
   const { S3Client } = await import("@aws-sdk/client-s3");
   const { S3Store } = await import("../shared/platform/aws/s3-store.ts");
   const client = new S3Client({
@@ -233,6 +240,7 @@ async function openS3(place: { readonly bucket: string; readonly prefix: string 
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     followRegionRedirects: true,
     requestHandler: transferLimits(),
+    ...clientAccess(access),
   });
   return new S3Store({ client, ...place, runtime });
 }

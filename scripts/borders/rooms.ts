@@ -109,6 +109,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [],
     packages: ["node:buffer", "node:path/posix", "node:stream", "node:zlib"],
   },
+  "shared/connectors/iceberg": connector(
+    "tables of Apache Iceberg: catalogs, Parquet files, snapshots",
+    ...["@smithy/signature-v4", "@smithy/node-http-handler", "parquet-wasm", "pg"],
+    ...["node:buffer", "node:crypto", "node:fs/promises", "node:sqlite", "node:stream", "node:zlib"],
+  ),
   "shared/connectors/kinesis": connector(
     "records of a Kinesis stream",
     ...["@aws-sdk/client-kinesis", "@smithy/node-http-handler"],

@@ -1,6 +1,6 @@
 import type { BatchIdentity } from "./batch-identity.ts";
 import type { JsonValue } from "./json.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { ObjectStore, StoreAccess } from "./object-store.ts";
 import type { Offset } from "./offset.ts";
 
 /** Clock, random numbers and environment variables. Tests replace it. */
@@ -34,9 +34,12 @@ export interface DataSourceRuntime extends Runtime {
   readonly store: ObjectStore;
   /**
    * Opens a store at another location: a folder (absolute, or relative to the working directory),
-   * or a URL that the runner supports, such as `s3://bucket/prefix`.
+   * or a URL that the runner supports, such as `s3://bucket/prefix`. `access` replaces the
+   * process's own credentials.
    */
-  openStore(location: string): ObjectStore;
+  openStore(location: string, access?: StoreAccess): ObjectStore;
+  /** The folder of the home, which all pipelines of this machine share. Absent on AWS. */
+  readonly home?: string;
 }
 
 /** What every call of a sink receives. */
@@ -52,9 +55,9 @@ export interface SinkContext {
   readonly store: ObjectStore;
   /**
    * Opens a store at another location: a folder (absolute, or relative to the working directory),
-   * or a URL that the runner supports.
+   * or a URL that the runner supports. `access` replaces the process's own credentials.
    */
-  openStore(location: string): ObjectStore;
+  openStore(location: string, access?: StoreAccess): ObjectStore;
 }
 
 /** What `commit` and `abort` receive about the batch. */

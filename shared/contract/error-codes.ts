@@ -10,6 +10,7 @@ import {
   SECRETS,
 } from "./error-codes/connectors.ts";
 import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
+import { ICEBERG } from "./error-codes/iceberg.ts";
 import type { ErrorMeaning } from "./error-codes/meaning.ts";
 import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
 import { USER_CODE } from "./error-codes/user-code.ts";
@@ -28,6 +29,7 @@ export const ERROR_SECTIONS = {
   Secrets: SECRETS,
   "`dynamodb`": DYNAMODB,
   "`files`": FILES,
+  "`iceberg`": ICEBERG,
   "`kinesis` and `sqs`": KINESIS_AND_SQS,
   "`memory`": MEMORY,
   "`postgres`": POSTGRES,

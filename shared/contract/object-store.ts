@@ -43,6 +43,16 @@ export interface UnfinishedUpload {
   readonly startedAt: number;
 }
 
+/** Credentials for one place, which a catalog vends instead of those of the process. */
+export interface StoreAccess {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly region?: string;
+  readonly endpoint?: string;
+  readonly pathStyle?: boolean;
+}
+
 /**
  * The port for object storage, with the semantics of S3: an object appears completely or not at
  * all, is durable when `put` resolves, and is never overwritten. A failure throws a MillraceError

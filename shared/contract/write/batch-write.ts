@@ -1,4 +1,5 @@
 import type { BatchContext } from "../context.ts";
+import type { JsonValue } from "../json.ts";
 import type { Awaitable } from "../stream-reader.ts";
 import type { WriterCommitMessage } from "../stream-writer.ts";
 import type { DataWriterFactory, StreamingDataWriterFactory } from "./data-writer.ts";
@@ -15,6 +16,13 @@ export abstract class BatchWrite<M = WriterCommitMessage> {
    * Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows.
    */
   abstract createBatchWriterFactory(info: PhysicalWriteInfo): Awaitable<DataWriterFactory<M>>;
+
+  /**
+   * Returns the factory from the recorded fields of the one that the planning step made. If a write
+   * has this method, it is called in tasks and before `commit` instead of
+   * `createBatchWriterFactory`.
+   */
+  restoreBatchWriterFactory?(fields: Readonly<Record<string, JsonValue>>): Awaitable<DataWriterFactory<M>>;
 
   /**
    * True if an attempt of a task must be authorized by the ledger before it commits, so that at
@@ -58,6 +66,11 @@ export abstract class StreamingWrite<M = WriterCommitMessage> {
    * Returns the factory of the task writers. If it throws, nothing was begun: no `abort` follows.
    */
   abstract createStreamingWriterFactory(info: PhysicalWriteInfo): Awaitable<StreamingDataWriterFactory<M>>;
+
+  /** Like `BatchWrite.restoreBatchWriterFactory`. */
+  restoreStreamingWriterFactory?(
+    fields: Readonly<Record<string, JsonValue>>,
+  ): Awaitable<StreamingDataWriterFactory<M>>;
 
   /** Like `BatchWrite.useCommitCoordinator`. */
   useCommitCoordinator(): boolean {

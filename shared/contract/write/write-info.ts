@@ -27,7 +27,17 @@ export interface LogicalWriteInfo {
    * `ignore`; later steps have `append` instead, because that step has decided to write.
    */
   readonly saveMode?: SaveMode;
+  /** What the table does if the rows have other columns. Absent: the table's own default. */
+  readonly onSchemaChange?: OnSchemaChange;
 }
+
+/**
+ * What a sink does if the rows have other columns than its table. `fail`: a column that the table
+ * lacks, or whose values it cannot store, is refused when a batch is planned. `evolve`: the table
+ * gets new columns and wider types, together with the rows. `ignore`: columns that the table lacks
+ * are left out. In each mode a column that the rows lack is null.
+ */
+export type OnSchemaChange = "fail" | "evolve" | "ignore";
 
 /** What a write learns about the tasks of a batch. (Spark: `PhysicalWriteInfo`.) */
 export interface PhysicalWriteInfo {

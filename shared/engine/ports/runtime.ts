@@ -1,5 +1,5 @@
 import type { Runtime } from "../../contract/context.ts";
-import type { ObjectStore } from "../../contract/object-store.ts";
+import type { ObjectStore, StoreAccess } from "../../contract/object-store.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
@@ -13,6 +13,8 @@ export interface Ports {
    * it has another path, the table.
    */
   readonly store: ObjectStore;
-  openStore(location: string): ObjectStore;
+  openStore(location: string, access?: StoreAccess): ObjectStore;
+  /** The folder of the home, which all pipelines of this machine share. Absent on AWS. */
+  readonly home?: string;
   readonly runtime: Runtime;
 }

@@ -1,4 +1,5 @@
 import type { DataSourceRuntime } from "../../contract/context.ts";
+import { optional } from "../../contract/optional.ts";
 import { STORE_FOLDER } from "../../contract/store-layout.ts";
 import type { Ports } from "../ports/runtime.ts";
 
@@ -12,6 +13,7 @@ export function dataSourceRuntime({ runtime, store, ...ports }: Ports): DataSour
     sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
     env: runtime.env,
     store: store.at(STORE_FOLDER.source),
-    openStore: (location) => ports.openStore(location),
+    openStore: (location, access) => ports.openStore(location, access),
+    ...optional("home", ports.home),
   };
 }

@@ -259,7 +259,7 @@ export class SinkSession {
     return {
       pipeline: this.#pipeline.name,
       store: this.#ports.store,
-      openStore: (location) => this.#ports.openStore(location),
+      openStore: (location, access) => this.#ports.openStore(location, access),
     };
   }
 

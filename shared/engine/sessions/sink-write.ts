@@ -128,8 +128,8 @@ export class SinkWrite {
   }
 
   /** Makes the factory as the planning step did, for a step that may keep something of it. */
-  async repeatFactory({ inputPartitions }: TableWrite): Promise<void> {
-    await this.#makeFactory(inputPartitions);
+  async repeatFactory(recorded: TableWrite): Promise<void> {
+    await this.#restoredFactory(recorded);
   }
 
   /** Makes the writer of a task attempt. Error: `SINK_FAILED`. */
@@ -139,8 +139,8 @@ export class SinkWrite {
     task: TaskContext,
     where: ErrorLocation,
   ): Promise<AnyDataWriter<unknown>> {
-    const factory = await this.#makeFactory(recorded?.inputPartitions ?? 1);
-    if (recorded !== undefined) restoreFactory(factory, recorded.factory);
+    const factory =
+      recorded === undefined ? await this.#makeFactory(1) : await this.#restoredFactory(recorded);
     const { partitionId, batchId } = task;
     const writer = await guard(
       "SINK_FAILED",
@@ -168,6 +168,20 @@ export class SinkWrite {
     return checkImplementation(factory as object, method, WRITER_FACTORY, where);
   }
 
+  async #restoredFactory({ factory: fields, inputPartitions }: TableWrite): Promise<object> {
+    const physical = this.#physical;
+    const restored = restorerOf(physical, fields);
+    if (restored === undefined) {
+      const factory = await this.#makeFactory(inputPartitions);
+      restoreFactory(factory, fields);
+      return factory;
+    }
+    const { where } = this.#parts;
+    const { method, call } = restored;
+    const factory = await guard("SINK_FAILED", `${method}() failed`, where, call);
+    return checkImplementation(factory as object, method, WRITER_FACTORY, where);
+  }
+
   async onDataWriterCommit(message: unknown): Promise<void> {
     if (this.#physical.kind === "batch") await this.#physical.write.onDataWriterCommit(message);
   }
@@ -189,6 +203,22 @@ export class SinkWrite {
   async reportDriverMetrics(): Promise<readonly CustomTaskMetric[]> {
     return await reportedMetrics(this.#parts);
   }
+}
+
+/** Returns the call that restores the factory, if the write has a method for it. */
+function restorerOf(
+  physical: Physical,
+  fields: TableWrite["factory"],
+): { readonly method: string; readonly call: () => Awaitable<unknown> } | undefined {
+  const copy = structuredClone(fields);
+  if (physical.kind === "batch") {
+    const { write } = physical;
+    if (write.restoreBatchWriterFactory === undefined) return undefined;
+    return { method: "restoreBatchWriterFactory", call: () => write.restoreBatchWriterFactory?.(copy) };
+  }
+  const { write } = physical;
+  if (write.restoreStreamingWriterFactory === undefined) return undefined;
+  return { method: "restoreStreamingWriterFactory", call: () => write.restoreStreamingWriterFactory?.(copy) };
 }
 
 async function* matchedBatches(
