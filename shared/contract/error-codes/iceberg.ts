@@ -30,6 +30,31 @@ const ICEBERG_CATALOG = {
 
 /** Codes of commits. */
 const ICEBERG_COMMIT = {
+  MARKER_DAMAGED: {
+    means: "a property of the table that names the newest batch of a pipeline is not what Millrace wrote",
+    do: "set it to what an earlier metadata file has, or remove it and `millrace adopt` the table",
+    again: "no",
+  },
+  PARTITIONING_CHANGED: {
+    means: "partitions are replaced, and the table has files with an older partitioning",
+    do: "rewrite the old files once, for example by Spark's `rewrite_data_files`",
+    again: "no",
+  },
+  PARTITIONING_DIFFERS: {
+    means: "the table is partitioned otherwise than the option `partitionBy` says",
+    do: "set `partitionBy` to what the table has, or leave it out",
+    again: "no",
+  },
+  TABLE_CHANGED: {
+    means: "another writer changed the columns of the table after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
+  TABLE_REPLACED: {
+    means: "the table was dropped and made anew after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
   COMMIT_CONFLICTS: {
     means: "other writers changed the table again and again while a batch was committed",
     do: "nothing: the next run tries again",
