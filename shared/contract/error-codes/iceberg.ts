@@ -62,9 +62,54 @@ const ICEBERG_COMMIT = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of schemas, partitions and data files. */
+const ICEBERG_DATA = {
+  COLUMN_TYPE_NOT_SUPPORTED: {
+    means: "Iceberg has no type for a column of the rows; the message has all such columns",
+    do: "leave the column out, or give it another type",
+    again: "no",
+  },
+  TABLE_TYPE_NOT_SUPPORTED: {
+    means: "a column of the table has a type that version 2 of Iceberg's format does not have",
+    do: "write to another table",
+    again: "no",
+  },
+  TRANSFORM_NOT_SUPPORTED: {
+    means: "the table is divided by a transform that is not known, or not possible for its column",
+    do: "write to another table",
+    again: "no",
+  },
+  PARTITIONS_INVALID: {
+    means: "a text of the option for partitions names no column, or a transform that does not fit",
+    do: "correct the option; the hint has the columns or transforms that are possible",
+    again: "no",
+  },
+  BOUND_MALFORMED: {
+    means: "a bound in a manifest is no value of its column's type",
+    do: "`millrace table rollback` goes back to a snapshot before the damaged manifest",
+    again: "no",
+  },
+  DATA_FILE_INVALID: {
+    means: "a task's message about its data files cannot be read",
+    do: "run again with the version that wrote it, or skip the batch",
+    again: "no",
+  },
+  PARQUET_NOT_WRITTEN: {
+    means: "the Parquet writer did not write a file, or wrote other rows than it was given",
+    do: "run again with smaller `targetFileBytes`; report it if it happens again",
+    again: "no",
+  },
+  TABLE_PROPERTY_INVALID: {
+    means: "a property of the table has a value that is not possible",
+    do: "correct the property with another engine",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of the connector `iceberg` and of `millrace table`. */
 export const ICEBERG = {
   ...ICEBERG_FILES,
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
+  ...ICEBERG_DATA,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
