@@ -15,6 +15,8 @@ export interface Recording {
   readonly infos: LogicalWriteInfo[];
   readonly rows: NamedRow[];
   capabilities: readonly TableCapability[];
+  /** The columns of the table. Absent: it has no columns that the engine knows. */
+  schema?: string;
   /** Methods that the builder has besides `build`. */
   builder: readonly ("truncate" | "overwrite" | "overwriteDynamicPartitions")[];
   isCoordinated: boolean;
@@ -70,6 +72,7 @@ function tableOf(recording: Recording): SupportsWrite {
   return {
     name: "t",
     capabilities: new Set(recording.capabilities),
+    ...(recording.schema === undefined ? {} : { schema: recording.schema }),
     newWriteBuilder(info) {
       note(recording, "newWriteBuilder");
       recording.infos.push(info);
