@@ -26,7 +26,7 @@ describe.skipIf(!hasPython || !hasIceberg())("the independent readers", () => {
     await Promise.all([python.stop(), spark.stop()]);
   });
 
-  it("pyiceberg, DuckDB and Spark read the same rows from a table that other programs wrote", async () => {
+  it("The readers pyiceberg, DuckDB and Spark read the same rows from a table that other programs wrote", async () => {
     const folder = temporaryFolder();
     const catalog = sqliteCatalog(folder);
     const batch = recordBatchOf(SCHEMA, ROWS);
