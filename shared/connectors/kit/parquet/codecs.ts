@@ -1,6 +1,6 @@
 import { snappyUncompressor } from "hysnappy";
 import { MalformedFileError } from "../malformed.ts";
-import { unbrotli, unzip, unzstd } from "../node.ts";
+import { unbrotli, unzip, unzstd } from "../zlib.ts";
 import { lz4OrUndefined } from "./lz4.ts";
 import { NotSupportedError } from "./unsupported.ts";
 

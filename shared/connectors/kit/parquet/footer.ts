@@ -1,5 +1,5 @@
-import { quoted } from "../../kit/column-names.ts";
-import type { FileBytes } from "../bytes.ts";
+import type { ByteSource } from "../../../arrow/ipc/source.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
 import { type Annotation, annotationOf } from "./annotation.ts";
 import { ThriftReader, type ThriftStruct } from "./thrift.ts";
@@ -74,7 +74,7 @@ const TAIL_BYTES = 8;
 const TAIL_READ_BYTES = 512 * 1024;
 
 /** Reads and checks the footer. Errors: `MalformedFileError`, `FILE_FEATURE_NOT_SUPPORTED`. */
-export async function readFooter(file: FileBytes): Promise<Footer> {
+export async function readFooter(file: ByteSource): Promise<Footer> {
   if (file.size < MAGIC_BYTES + TAIL_BYTES) throw new MalformedFileError("it is too short");
   const tailStart = Math.max(0, file.size - TAIL_READ_BYTES);
   const tail = await file.range(tailStart, file.size);

@@ -1,4 +1,4 @@
-import { quoted } from "../../kit/column-names.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
 import type { Footer, PhysicalType, SchemaElement } from "./footer.ts";
 

@@ -1,26 +1,17 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
-import { quotedName, typeName } from "../../../contract/ddl/print.ts";
-import { MillraceError } from "../../../contract/errors.ts";
-import { checkColumnNames, quoted } from "../../kit/column-names.ts";
-import { checkColumns, checkMissing, columnsMissing } from "../columns.ts";
-import { LeafReader, ListReader, MapReader, StructReader, type ValueReader } from "./assembly.ts";
-import { converterOf } from "./convert.ts";
-import type { Convert, Cursor } from "./cursor.ts";
-import { isReadableAs, showLeafType } from "./leaf-types.ts";
-import { fieldOf, fieldsOf, isNullable, nodeOf, type Shape, shapeOf } from "./shapes.ts";
-import type { Leaf, SchemaNode, SchemaTree } from "./tree.ts";
+import { quotedName, typeName } from "../../contract/ddl/print.ts";
+import { MillraceError } from "../../contract/errors.ts";
+import { checkColumnNames, quoted } from "../kit/column-names.ts";
+import { converterOf } from "../kit/parquet/convert.ts";
+import { isReadableAs, showLeafType } from "../kit/parquet/leaf-types.ts";
+import { type ColumnPlan, leafPlan, listPlan, mapPlan, structPlan } from "../kit/parquet/plans.ts";
+import { fieldOf, fieldsOf, nodeOf, type Shape, shapeOf } from "../kit/parquet/shapes.ts";
+import type { Leaf, SchemaNode, SchemaTree } from "../kit/parquet/tree.ts";
+import { checkColumns, checkMissing, columnsMissing } from "./columns.ts";
 
 export interface MatchOptions {
   /** What a column is that the file does not have. */
   readonly missingColumns: "error" | "null";
-}
-
-/** How a column of the schema is read from the columns of a file. */
-export interface ColumnPlan {
-  /** The file's columns that are needed. */
-  readonly leaves: readonly Leaf[];
-  /** Makes the reader for one row group. */
-  readonly open: (cursorOf: (leaf: Leaf, convert: Convert) => Cursor) => ValueReader;
 }
 
 /**
@@ -91,8 +82,7 @@ class Matcher {
 
   #leaf(leaf: Leaf, type: DataType): ColumnPlan {
     if (!isReadableAs(leaf, type)) throw this.#mismatch(leaf, type, showLeafType(leaf), reasonOf(leaf, type));
-    const convert = converterOf(leaf, type);
-    return { leaves: [leaf], open: (cursorOf) => new LeafReader(cursorOf(leaf, convert), levelsOf(leaf)) };
+    return leafPlan(leaf, converterOf(leaf, type));
   }
 
   #struct({ node, fields }: Shape & { kind: "struct" }, type: DataType): ColumnPlan {
@@ -109,33 +99,19 @@ class Matcher {
       const child = findColumn(fields, field.name, node.path, this.#options);
       return child && this.plan(shapeOf(child), field.type);
     });
-    return {
-      leaves: plans.flatMap((plan) => plan?.leaves ?? []),
-      open: (cursorOf) =>
-        new StructReader(
-          plans.map((plan) => plan?.open(cursorOf)),
-          levelsOf(node),
-        ),
-    };
+    return structPlan(node, plans);
   }
 
   #list(shape: Shape & { kind: "list" }, type: DataType): ColumnPlan {
     if (!DataType.isList(type)) throw this.#mismatch(shape.node, type, "a list");
-    const item = this.plan(shape.item, type.valueType);
-    return {
-      leaves: item.leaves,
-      open: (cursorOf) => new ListReader(item.open(cursorOf), listLevelsOf(shape)),
-    };
+    return listPlan(shape, this.plan(shape.item, type.valueType));
   }
 
   #map(shape: Shape & { kind: "map" }, type: DataType): ColumnPlan {
     if (!DataType.isMap(type)) throw this.#mismatch(shape.node, type, "a map");
     const key = this.plan(shapeOf(shape.key), type.keyType);
     const value = this.plan(shapeOf(shape.value), type.valueType);
-    return {
-      leaves: [...key.leaves, ...value.leaves],
-      open: (cursorOf) => new MapReader(key.open(cursorOf), value.open(cursorOf), listLevelsOf(shape)),
-    };
+    return mapPlan(shape, key, value);
   }
 
   #mismatch(node: SchemaNode, type: DataType, found: string, reason = ""): MillraceError {
@@ -165,21 +141,4 @@ function reasonOf({ element }: Leaf, type: DataType): string {
   if (element.type === "INT64" && (DataType.isTimestamp(type) || DataType.isTime(type)))
     return ", so its unit is not known";
   return DataType.isUtf8(type) ? ", so its bytes need not be text" : "";
-}
-
-function levelsOf(node: SchemaNode): { readonly parent: number; readonly definition: number } {
-  const { definition } = node;
-  return { definition, parent: isNullable(node) ? definition - 1 : definition };
-}
-
-function listLevelsOf({ node, repeated }: Shape & { kind: "list" | "map" }): {
-  readonly parent: number;
-  readonly definition: number;
-  readonly item: number;
-  readonly repetition: number;
-} {
-  const { definition: item, repetition } = repeated;
-  // Without a group around it, the list itself is always there.
-  const group = node === repeated ? { parent: item - 1, definition: item - 1 } : levelsOf(node);
-  return { ...group, item, repetition };
 }

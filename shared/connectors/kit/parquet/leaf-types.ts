@@ -20,7 +20,7 @@ import {
   Utf8,
 } from "apache-arrow";
 import { MillraceError } from "../../../contract/errors.ts";
-import { quoted } from "../../kit/column-names.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
 import { type Annotation, showAnnotation } from "./annotation.ts";
 import type { PhysicalType } from "./footer.ts";

@@ -1,5 +1,3 @@
-import { ValueMismatch } from "../../arrow/builders/builder.ts";
-
 export interface MalformedOptions {
   /** What the user should do. Default: remove the file and add it again when it is corrected. */
   readonly hint?: string;
@@ -25,13 +23,3 @@ export class MalformedFileError extends Error {
 
 /** The row after the rows that were read so far is malformed. */
 export class MalformedRowError extends MalformedFileError {}
-
-/** A value of the next row does not fit its column, and an option may say how to read it. */
-export class TextMismatch extends ValueMismatch {
-  readonly hint: string;
-
-  constructor(field: string, expected: string, value: unknown, problem: string, hint: string) {
-    super(expected, value, problem, `.${field}`);
-    this.hint = hint;
-  }
-}

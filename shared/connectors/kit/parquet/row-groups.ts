@@ -1,12 +1,12 @@
+import type { ByteSource } from "../../../arrow/ipc/source.ts";
 import type { Row } from "../../../contract/stream-reader.ts";
-import { quoted } from "../../kit/column-names.ts";
-import type { FileBytes } from "../bytes.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
 import type { ValueReader } from "./assembly.ts";
 import { Cursor } from "./cursor.ts";
 import { type ColumnChunk, MAGIC_BYTES, type RowGroup, type UnreadableChunk } from "./footer.ts";
-import type { ColumnPlan } from "./match.ts";
 import { PageReader } from "./pages.ts";
+import type { ColumnPlan } from "./plans.ts";
 import type { Leaf } from "./tree.ts";
 import { notSupported } from "./unsupported.ts";
 
@@ -29,7 +29,7 @@ interface Range {
  * column. Errors: `MalformedFileError`, `FILE_FEATURE_NOT_SUPPORTED`.
  */
 export async function readRowGroup(
-  file: FileBytes,
+  file: ByteSource,
   { rows, columns }: RowGroup,
   index: number,
   plans: readonly (ColumnPlan | undefined)[],
@@ -102,7 +102,7 @@ function damaged(problem: string): MalformedFileError {
 }
 
 /** Returns the bytes of each range, with one request for ranges that are near each other. */
-async function readRanges(file: FileBytes, ranges: readonly Range[]): Promise<Uint8Array[]> {
+async function readRanges(file: ByteSource, ranges: readonly Range[]): Promise<Uint8Array[]> {
   const requests: { start: number; end: number; bytes?: Promise<Uint8Array> }[] = [];
   for (const { start, end } of ranges.toSorted((a, b) => a.start - b.start)) {
     const last = requests.at(-1);

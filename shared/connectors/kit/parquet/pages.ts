@@ -1,6 +1,6 @@
-import { quoted } from "../../kit/column-names.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
-import { crc32 } from "../node.ts";
+import { crc32 } from "../zlib.ts";
 import { decompress } from "./codecs.ts";
 import type { ColumnChunk } from "./footer.ts";
 import { entriesOf, nameOf, occurrences, readLevels } from "./levels.ts";

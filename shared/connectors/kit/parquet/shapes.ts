@@ -1,5 +1,5 @@
 import { type DataType, Field, List, Map_, Struct } from "apache-arrow";
-import { quoted } from "../../kit/column-names.ts";
+import { quoted } from "../column-names.ts";
 import { MalformedFileError } from "../malformed.ts";
 import { leafType, typeNotSupported } from "./leaf-types.ts";
 import type { Leaf, SchemaNode } from "./tree.ts";
