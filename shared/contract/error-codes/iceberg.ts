@@ -122,6 +122,41 @@ const ICEBERG_DATA = {
   TABLE_PROPERTY_INVALID: {
     means: "a property of the table has a value that is not possible",
     do: "correct the property with another engine",
+/** Codes of metadata files, manifests and manifest lists. */
+const ICEBERG_FORMAT = {
+  TABLE_METADATA_INVALID: {
+    means: "a table's metadata is not as Iceberg's specification has it",
+    do: "the message says where; `millrace table path` shows the file, and its catalog an earlier one",
+    again: "no",
+  },
+  TABLE_VERSION_NOT_SUPPORTED: {
+    means: "the table has another format version than 2",
+    do: "upgrade a table of version 1 with Spark; use another table instead of a later version",
+    again: "no",
+  },
+  SNAPSHOT_EXISTS: {
+    means: "a commit adds a snapshot whose id the table has already",
+    do: "nothing: the sink loads the table again and finds that the batch is there",
+    again: "no",
+  },
+  TABLE_UPDATE_INVALID: {
+    means: "a commit contains a change that the table cannot take, such as an unknown schema",
+    do: "report it: the request was wrong, and nothing was written",
+    again: "no",
+  },
+  AVRO_DAMAGED: {
+    means: "a manifest or a manifest list is cut off or damaged",
+    do: "restore the file, or go back to a snapshot without it: `millrace table rollback`",
+    again: "no",
+  },
+  AVRO_NOT_SUPPORTED: {
+    means: "a manifest or a manifest list uses a part of Avro that Millrace does not read",
+    do: "rewrite the manifests with the program that wrote them",
+    again: "no",
+  },
+  MANIFEST_INVALID: {
+    means: "a manifest or a manifest list breaks the rules of Iceberg's specification",
+    do: "rewrite the manifests with Spark's `rewrite_manifests`",
     again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
@@ -132,4 +167,5 @@ export const ICEBERG = {
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
   ...ICEBERG_DATA,
+  ...ICEBERG_FORMAT,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
