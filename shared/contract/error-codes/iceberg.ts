@@ -26,10 +26,55 @@ const ICEBERG_CATALOG = {
     do: "check the credentials and the rights of the role",
     again: "no",
   },
+  CATALOG_MISSING: {
+    means: "the option `catalog` is not set, and there is no home that could have the default one",
+    do: "set the option `catalog`",
+    again: "no",
+  },
+  TABLE_NAME_INVALID: {
+    means: "the option `table` is not a namespace and a name, or the catalog cannot have such a name",
+    do: "correct the option `table`",
+    again: "no",
+  },
+  TABLE_NAME_TAKEN: {
+    means: "a view, or something else that is not a table, has the table's name",
+    do: "drop it, or choose another name",
+    again: "no",
+  },
+  TABLE_GONE: {
+    means: "the table was dropped or renamed while a batch was committed",
+    do: "register it again; otherwise the next `millrace run` creates a new one",
+    again: "no",
+  },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
 /** Codes of commits. */
 const ICEBERG_COMMIT = {
+  MARKER_DAMAGED: {
+    means: "a property of the table that names the newest batch of a pipeline is not what Millrace wrote",
+    do: "set it to what an earlier metadata file has, or remove it and `millrace adopt` the table",
+    again: "no",
+  },
+  PARTITIONING_CHANGED: {
+    means: "partitions are replaced, and the table has files with an older partitioning",
+    do: "rewrite the old files once, for example by Spark's `rewrite_data_files`",
+    again: "no",
+  },
+  PARTITIONING_DIFFERS: {
+    means: "the table is partitioned otherwise than the option `partitionBy` says",
+    do: "set `partitionBy` to what the table has, or leave it out",
+    again: "no",
+  },
+  TABLE_CHANGED: {
+    means: "another writer changed the columns of the table after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
+  TABLE_REPLACED: {
+    means: "the table was dropped and made anew after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
   COMMIT_CONFLICTS: {
     means: "other writers changed the table again and again while a batch was committed",
     do: "nothing: the next run tries again",
