@@ -106,10 +106,20 @@ const ICEBERG_DATA = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of schema evolution. */
+const ICEBERG_EVOLVE = {
+  SCHEMA_CHANGED: {
+    means: "the rows have other columns than the table, and `.onSchemaChange()` does not let it change",
+    do: "the message names each column, and the hint the choice that ends it: see [schema changes](iceberg.md#schema-changes)",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of the connector `iceberg` and of `millrace table`. */
 export const ICEBERG = {
   ...ICEBERG_FILES,
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
   ...ICEBERG_DATA,
+  ...ICEBERG_EVOLVE,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
