@@ -218,5 +218,5 @@ it("A planned schema keeps Iceberg's rules of evolution, and planning it again c
     { numRuns: 3000 },
   );
   // Each kind of outcome occurs, so that the property is no empty promise.
-  for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(100);
+  for (const [kind, count] of Object.entries(seen)) expect(count, kind).toBeGreaterThan(20);
 });
