@@ -161,6 +161,15 @@ const ICEBERG_FORMAT = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of schema evolution. */
+const ICEBERG_EVOLVE = {
+  SCHEMA_CHANGED: {
+    means: "the rows have other columns than the table, and `.onSchemaChange()` does not let it change",
+    do: "the message names each column, and the hint the choice that ends it: see [schema changes](iceberg.md#schema-changes)",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of the connector `iceberg` and of `millrace table`. */
 export const ICEBERG = {
   ...ICEBERG_FILES,
@@ -168,4 +177,5 @@ export const ICEBERG = {
   ...ICEBERG_COMMIT,
   ...ICEBERG_DATA,
   ...ICEBERG_FORMAT,
+  ...ICEBERG_EVOLVE,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
