@@ -3,7 +3,7 @@ import { MillraceError } from "../../../contract/errors.ts";
 import { isFromEnvironment, secretOf } from "../../kit/secrets.ts";
 import type { OpenStore } from "../file-io.ts";
 import type { IcebergCatalog } from "./catalog.ts";
-import type { ParsedCatalogOptions, ParsedRest, ParsedSqlite } from "./options.ts";
+import { DEFAULT_CATALOG, type ParsedCatalogOptions, type ParsedRest, type ParsedSqlite } from "./options.ts";
 import { BearerToken, CONNECTOR, NO_AUTH, type RestAuth } from "./rest/auth.ts";
 import { RestHttp } from "./rest/http.ts";
 import { RestCatalog } from "./rest/rest-catalog.ts";
@@ -17,9 +17,12 @@ export interface CatalogSurroundings {
   readonly openStore: OpenStore;
 }
 
-/** Opens a catalog. Nothing is read or made before the first call of one of its methods. */
+/**
+ * Opens a catalog, or the default one if there are no options. Nothing is read or made before the
+ * first call of one of its methods.
+ */
 export async function openCatalog(
-  options: ParsedCatalogOptions,
+  options: ParsedCatalogOptions = DEFAULT_CATALOG,
   surroundings: CatalogSurroundings,
 ): Promise<IcebergCatalog> {
   switch (options.type) {

@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError } from "../../../contract/errors.ts";
 import { isLockTimeout, toPostgresError } from "./errors.ts";
 import type { TimeLimits } from "./time-limits.ts";
 

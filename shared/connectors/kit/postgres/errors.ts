@@ -1,5 +1,5 @@
 import type { DatabaseError } from "pg";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError } from "../../../contract/errors.ts";
 
 /** SQLSTATE classes whose messages may quote names but never row values. */
 const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
