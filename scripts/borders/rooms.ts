@@ -94,6 +94,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "hysnappy",
       "node:crypto",
       "node:worker_threads",
+      "pg",
       "zod",
     ],
   },

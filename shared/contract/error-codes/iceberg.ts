@@ -31,6 +31,11 @@ const ICEBERG_CATALOG = {
     do: "set the option `catalog`",
     again: "no",
   },
+  AWS_CREDENTIALS_MISSING: {
+    means: "the AWS SDK finds no credentials or no region with which a catalog could be asked",
+    do: "set them as for the AWS CLI; `aws sts get-caller-identity` tells which are found",
+    again: "no",
+  },
   TABLE_NAME_INVALID: {
     means: "the option `table` is not a namespace and a name, or the catalog cannot have such a name",
     do: "correct the option `table`",
@@ -39,11 +44,6 @@ const ICEBERG_CATALOG = {
   TABLE_NAME_TAKEN: {
     means: "a view, or something else that is not a table, has the table's name",
     do: "drop it, or choose another name",
-    again: "no",
-  },
-  TABLE_GONE: {
-    means: "the table was dropped or renamed while a batch was committed",
-    do: "register it again; otherwise the next `millrace run` creates a new one",
     again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
