@@ -65,14 +65,14 @@ export class FileIo {
     for (const [store, files] of this.#byStore(locations)) await store.delete(files.map(({ key }) => key));
   }
 
-  /** Returns the store of a folder in the table's own folder, for listing. */
-  folder(name: string): ObjectStore {
-    return this.#storeAt(this.#root).at(name);
+  /** The store of the table's own folder, for listing. */
+  get root(): ObjectStore {
+    return this.#storeAt(this.#root);
   }
 
-  /** Returns the location of a key of `folder(name)`. */
-  locationIn(name: string, key: string): string {
-    return `${this.#root}/${name}/${key}`;
+  /** Returns the location of a key of `root`. */
+  locationOf(key: string): string {
+    return `${this.#root}/${key}`;
   }
 
   #byStore(locations: readonly string[]): Map<ObjectStore, { key: string; location: string }[]> {

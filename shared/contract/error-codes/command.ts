@@ -99,6 +99,10 @@ export const COMMAND = {
     means: "`.outputMode()` of something else than the two modes, such as Spark's `update`",
     do: "`append` or `complete`",
   },
+  ON_SCHEMA_CHANGE_INVALID: {
+    means: "`.onSchemaChange()` of something else than `fail`, `evolve` and `ignore`",
+    do: "one of the three",
+  },
   SAVE_MODE_NOT_SUPPORTED: {
     means:
       "`errorifexists`, the default, or `ignore`, to a sink that cannot tell whether its target is there",

@@ -49,10 +49,79 @@ const ICEBERG_CATALOG = {
 
 /** Codes of commits. */
 const ICEBERG_COMMIT = {
+  MARKER_DAMAGED: {
+    means: "a property of the table that names the newest batch of a pipeline is not what Millrace wrote",
+    do: "set it to what an earlier metadata file has, or remove it and `millrace adopt` the table",
+    again: "no",
+  },
+  PARTITIONING_CHANGED: {
+    means: "partitions are replaced, and the table has files with an older partitioning",
+    do: "rewrite the old files once, for example by Spark's `rewrite_data_files`",
+    again: "no",
+  },
+  PARTITIONING_DIFFERS: {
+    means: "the table is partitioned otherwise than the option `partitionBy` says",
+    do: "set `partitionBy` to what the table has, or leave it out",
+    again: "no",
+  },
+  TABLE_CHANGED: {
+    means: "another writer changed the columns of the table after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
+  TABLE_REPLACED: {
+    means: "the table was dropped and made anew after the batch was planned",
+    do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
   COMMIT_CONFLICTS: {
     means: "other writers changed the table again and again while a batch was committed",
     do: "nothing: the next run tries again",
     again: "yes",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Codes of schemas, partitions and data files. */
+const ICEBERG_DATA = {
+  COLUMN_TYPE_NOT_SUPPORTED: {
+    means: "Iceberg has no type for a column of the rows; the message has all such columns",
+    do: "leave the column out, or give it another type",
+    again: "no",
+  },
+  TABLE_TYPE_NOT_SUPPORTED: {
+    means: "a column of the table has a type that version 2 of Iceberg's format does not have",
+    do: "write to another table",
+    again: "no",
+  },
+  TRANSFORM_NOT_SUPPORTED: {
+    means: "the table is divided by a transform that is not known, or not possible for its column",
+    do: "write to another table",
+    again: "no",
+  },
+  PARTITIONS_INVALID: {
+    means: "a text of the option for partitions names no column, or a transform that does not fit",
+    do: "correct the option; the hint has the columns or transforms that are possible",
+    again: "no",
+  },
+  BOUND_MALFORMED: {
+    means: "a bound in a manifest is no value of its column's type",
+    do: "`millrace table rollback` goes back to a snapshot before the damaged manifest",
+    again: "no",
+  },
+  DATA_FILE_INVALID: {
+    means: "a task's message about its data files cannot be read",
+    do: "run again with the version that wrote it, or skip the batch",
+    again: "no",
+  },
+  PARQUET_NOT_WRITTEN: {
+    means: "the Parquet writer did not write a file, or wrote other rows than it was given",
+    do: "run again with smaller `targetFileBytes`; report it if it happens again",
+    again: "no",
+  },
+  TABLE_PROPERTY_INVALID: {
+    means: "a property of the table has a value that is not possible",
+    do: "correct the property with another engine",
+    again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
@@ -62,4 +131,5 @@ export const ICEBERG = {
   ...ICEBERG_READ,
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
+  ...ICEBERG_DATA,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
