@@ -26,6 +26,11 @@ const ICEBERG_READ = {
     do: "`millrace table rollback` goes back to a snapshot without it",
     again: "no",
   },
+  TABLE_MOVED_ON: {
+    means: "another writer changed the table after `millrace table rollback` had shown its preview",
+    do: "run the command again and look at the new preview",
+    again: "no",
+  },
   TABLE_NOT_READABLE: {
     means: "the table uses a part of Iceberg that Millrace does not read, such as equality deletes",
     do: "read it with the engine that the message names",

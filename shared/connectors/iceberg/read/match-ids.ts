@@ -1,4 +1,4 @@
-import { Binary, type DataType, TimeNanosecond } from "apache-arrow";
+import { DataType, TimeNanosecond } from "apache-arrow";
 import { quoted } from "../../kit/column-names.ts";
 import { MalformedFileError } from "../../kit/malformed.ts";
 import { converterOf } from "../../kit/parquet/convert.ts";
@@ -97,9 +97,8 @@ function firstLeaf(node: SchemaNode): Leaf {
 }
 
 function leafPlanOf(leaf: Leaf, type: PrimitiveType): ColumnPlan {
-  const primitive = primitiveOf(type);
-  if (primitive.kind === "uuid" || primitive.kind === "fixed") {
-    const length = primitive.kind === "uuid" ? 16 : primitive.length;
+  const length = fixedLength(type);
+  if (length !== undefined) {
     const { type: physical, typeLength, annotation } = leaf.element;
     const isPlain = annotation === undefined || annotation.kind === "UUID";
     if (physical !== "FIXED_LEN_BYTE_ARRAY" || typeLength !== length || !isPlain)
@@ -111,12 +110,17 @@ function leafPlanOf(leaf: Leaf, type: PrimitiveType): ColumnPlan {
   return leafPlan(leaf, converterOf(leaf, target));
 }
 
+/** Returns the bytes of each value, for types whose values are such bytes. */
+function fixedLength(type: PrimitiveType): number | undefined {
+  const primitive = primitiveOf(type);
+  if (primitive.kind === "fixed") return primitive.length;
+  return primitive.kind === "uuid" ? 16 : undefined;
+}
+
 /** Returns the type of a column while its rows are collected, for which there is a builder. */
-export function rowTypeOf(type: PrimitiveType): DataType {
-  const { kind } = primitiveOf(type);
-  if (kind === "uuid" || kind === "fixed") return new Binary();
-  if (kind === "time") return new TimeNanosecond();
-  return arrowField({ id: 0, name: "", required: false, type }).type;
+function rowTypeOf(type: PrimitiveType): DataType {
+  const { type: own } = arrowField({ id: 0, name: "", required: false, type });
+  return DataType.isTime(own) ? new TimeNanosecond() : own;
 }
 
 function mismatch(node: SchemaNode, found: string, type: IcebergType): MalformedFileError {

@@ -4,9 +4,7 @@ import { DataSourceReader } from "../../../contract/batch-reader.ts";
 import type { Filter } from "../../../contract/filters.ts";
 import type { FileIo } from "../file-io.ts";
 import { arrowSchemaOf } from "../format/arrow-schema.ts";
-import { partitionTypes } from "../format/partition-spec.ts";
-import { decodeValue, encodeValue } from "../format/single-value.ts";
-import type { IcebergSchema, PartitionTuple, TableMetadata } from "../format/types.ts";
+import type { IcebergSchema, IcebergValue, TableMetadata } from "../format/types.ts";
 import { fileStatistics } from "./file-statistics.ts";
 import type { LiveFile } from "./live-files.ts";
 import { type FileToRead, type PlannedFile, planFiles } from "./plan-files.ts";
@@ -17,11 +15,13 @@ import { scan, specOf } from "./scan.ts";
 const PARTITION_BYTES = 128 * 1024 * 1024;
 const MAX_FILES = 1000;
 
+/** A value of a partition tuple: whole numbers of 64 bits and bytes are text in an object. */
+type PartitionJson = null | boolean | number | string | { readonly long: string } | { readonly bytes: string };
+
 /** A data file in a partition. It has everything that a task needs besides the table's metadata. */
 interface FileRecord extends FileToRead {
   readonly specId: number;
-  /** The values of the file's partition in Iceberg's single-value serialization, as base64. */
-  readonly partition: readonly (string | null)[];
+  readonly partition: readonly PartitionJson[];
   readonly deletes: readonly FileToRead[];
 }
 
@@ -70,14 +70,14 @@ export class IcebergReader extends DataSourceReader<SnapshotSlice> {
     return grouped(files).map((group) => ({
       snapshotId: String(snapshot["snapshot-id"]),
       schemaId: schema["schema-id"],
-      files: group.map((file) => recordOf(file, metadata, schema)),
+      files: group.map(recordOf),
     }));
   }
 
   override async *read({ snapshotId, schemaId, files }: SnapshotSlice): AsyncGenerator<RecordBatch> {
     const { metadata, io } = await this.#open();
     const schema = schemaOf(metadata, schemaId);
-    const planned = files.map((file) => plannedOf(file, metadata, schema));
+    const planned = files.map((file) => ({ ...file, partition: file.partition.map(fromJson) }));
     const columns = { ...schema, fields: wantedFields(schema, this.#schema) };
     yield* scan({ io, metadata, schema: columns, snapshotId: BigInt(snapshotId) }, planned);
   }
@@ -105,22 +105,16 @@ function grouped(files: readonly PlannedFile[]): readonly (readonly PlannedFile[
   return groups;
 }
 
-function recordOf(file: PlannedFile, metadata: TableMetadata, schema: IcebergSchema): FileRecord {
-  const types = partitionTypes(specOf(metadata, file.specId), schema);
-  const partition = types.map(({ type }, i) => {
-    const value = file.partition[i] ?? null;
-    return value === null ? null : Buffer.from(encodeValue(type, value)).toString("base64");
-  });
-  const { location, bytes, rows, specId, deletes } = file;
-  return { location, bytes, rows, specId, partition, deletes };
+function recordOf({ location, bytes, rows, specId, partition, deletes }: PlannedFile): FileRecord {
+  return { location, bytes, rows, specId, partition: partition.map(toJson), deletes };
 }
 
-function plannedOf(file: FileRecord, metadata: TableMetadata, schema: IcebergSchema): PlannedFile {
-  const types = partitionTypes(specOf(metadata, file.specId), schema);
-  const partition: PartitionTuple = types.map(({ type }, i) => {
-    const text = file.partition[i] ?? null;
-    return text === null ? null : decodeValue(type, Buffer.from(text, "base64"));
-  });
-  return { ...file, partition };
+function toJson(value: IcebergValue | null): PartitionJson {
+  if (typeof value === "bigint") return { long: String(value) };
+  return value instanceof Uint8Array ? { bytes: Buffer.from(value).toString("base64") } : value;
 }
 
+function fromJson(value: PartitionJson): IcebergValue | null {
+  if (typeof value !== "object" || value === null) return value;
+  return "long" in value ? BigInt(value.long) : Buffer.from(value.bytes, "base64");
+}
