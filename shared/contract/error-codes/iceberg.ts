@@ -50,6 +50,26 @@ const ICEBERG_CATALOG = {
     do: "check the credentials and the rights of the role",
     again: "no",
   },
+  CATALOG_MISSING: {
+    means: "the option `catalog` is not set, and there is no home that could have the default one",
+    do: "set the option `catalog`",
+    again: "no",
+  },
+  TABLE_NAME_INVALID: {
+    means: "the option `table` is not a namespace and a name, or the catalog cannot have such a name",
+    do: "correct the option `table`",
+    again: "no",
+  },
+  TABLE_NAME_TAKEN: {
+    means: "a view, or something else that is not a table, has the table's name",
+    do: "drop it, or choose another name",
+    again: "no",
+  },
+  TABLE_GONE: {
+    means: "the table was dropped or renamed while a batch was committed",
+    do: "register it again; otherwise the next `millrace run` creates a new one",
+    again: "no",
+  },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
 /** Codes of commits. */
