@@ -14,6 +14,30 @@ const ICEBERG_FILES = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of reading, and of `millrace table`. */
+const ICEBERG_READ = {
+  SNAPSHOT_NOT_FOUND: {
+    means: "the table has no snapshot with this id, or of this time",
+    do: "`millrace table snapshots` lists those that are left",
+    again: "no",
+  },
+  TABLE_FILE_DAMAGED: {
+    means: "a data file of the table cannot be read, or is not what the table's metadata says",
+    do: "`millrace table rollback` goes back to a snapshot without it",
+    again: "no",
+  },
+  TABLE_MOVED_ON: {
+    means: "another writer changed the table after `millrace table rollback` had shown its preview",
+    do: "run the command again and look at the new preview",
+    again: "no",
+  },
+  TABLE_NOT_READABLE: {
+    means: "the table uses a part of Iceberg that Millrace does not read, such as equality deletes",
+    do: "read it with the engine that the message names",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of catalogs. */
 const ICEBERG_CATALOG = {
   CATALOG_FAILED: {
@@ -173,6 +197,7 @@ const ICEBERG_EVOLVE = {
 /** Codes of the connector `iceberg` and of `millrace table`. */
 export const ICEBERG = {
   ...ICEBERG_FILES,
+  ...ICEBERG_READ,
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
   ...ICEBERG_DATA,
