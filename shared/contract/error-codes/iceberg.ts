@@ -146,6 +146,10 @@ const ICEBERG_DATA = {
   TABLE_PROPERTY_INVALID: {
     means: "a property of the table has a value that is not possible",
     do: "correct the property with another engine",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of metadata files, manifests and manifest lists. */
 const ICEBERG_FORMAT = {
   TABLE_METADATA_INVALID: {
