@@ -4,7 +4,7 @@ import { ValueMismatch } from "./builders/builder.ts";
 import { columnBuilder } from "./builders/index.ts";
 import { convertColumn, differenceOf, nullColumn } from "./convert/columns.ts";
 import { UnfitValue } from "./convert/leaves.ts";
-import { floatText } from "./number-text.ts";
+import { decimalText, floatText } from "./number-text.ts";
 import { type Key, keysOf } from "./predicates/keys.ts";
 import { rowType } from "./row-type.ts";
 import { rowsOf } from "./rows.ts";
@@ -140,12 +140,6 @@ function sameFloat(key: Key, isSingle: boolean): number {
     key,
     "a number with more digits, or outside it",
   );
-}
-
-function decimalText(unscaled: bigint, scale: number): string {
-  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0");
-  const sign = unscaled < 0n ? "-" : "";
-  return `${sign}${digits.slice(0, digits.length - scale)}.${digits.slice(digits.length - scale)}`;
 }
 
 /** Builds the column anew from its values. */
