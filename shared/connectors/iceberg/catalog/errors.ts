@@ -5,7 +5,7 @@ import { tableNameOf } from "./identifier.ts";
 /** The error of a table that was there and is not any more. */
 export function tableGone(table: TableIdentifier, catalog: string): MillraceError {
   return new MillraceError(
-    "TABLE_GONE",
+    "TABLE_NOT_FOUND",
     `the table ${tableNameOf(table)} is not in the ${catalog} any more`,
     {
       hint: "Another program dropped or renamed it. Register it again, or `millrace run` creates a new one from the pipeline's schema.",

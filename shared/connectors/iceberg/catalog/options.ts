@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { ONE_SERVER, type PostgresConnection, SERVER } from "../../kit/postgres/server-options.ts";
 import { type FromEnvironment, fromEnvironment } from "../../kit/secrets.ts";
 
 /** Iceberg's SQL catalog (Java: `JdbcCatalog`) in one SQLite file. */
@@ -16,6 +17,27 @@ export interface SqliteCatalogOptions {
   readonly name?: string;
   /** The folder or `s3://` URL of new tables. Default: the folder of the file. */
   readonly warehouse?: string;
+}
+
+/** Iceberg's SQL catalog (Java: `JdbcCatalog`) in a PostgreSQL database. */
+export interface PostgresCatalogOptions {
+  readonly type: "postgres";
+  /** The server as a URL, `postgres://user@host:5432/database?sslmode=…`. Excludes `connection`. */
+  readonly url?: string | FromEnvironment;
+  /** The server as separate values. Excludes `url`. */
+  readonly connection?: PostgresConnection;
+  /** The environment variable with the password. Default: `PGPASSWORD`, if it is set. */
+  readonly password?: FromEnvironment;
+  /** The name of the catalog, by which other programs must open it. Default: `millrace`. */
+  readonly name?: string;
+  /** The folder or `s3://` URL of new tables. All machines must have it at the same path. */
+  readonly warehouse: string;
+  /** Maximum time in seconds to make a connection. Default 30. */
+  readonly connectSeconds?: number;
+  /** Maximum time in seconds of one statement. Default 60. */
+  readonly statementSeconds?: number;
+  /** Maximum time in seconds that a statement waits for locks of other sessions. Default 30. */
+  readonly lockSeconds?: number;
 }
 
 /** A catalog with the REST interface of Iceberg's specification. */
@@ -99,6 +121,7 @@ export interface GlueCatalogOptions {
 /** The catalog of a table, as `.option("catalog", …)` takes it. */
 export type CatalogOptions =
   | SqliteCatalogOptions
+  | PostgresCatalogOptions
   | RestCatalogOptions
   | S3TablesCatalogOptions
   | GlueCatalogOptions;
@@ -114,6 +137,17 @@ const sqlite = z.strictObject({
   name: text.max(255).default("millrace"),
   warehouse: text.optional(),
 });
+
+const postgres = z
+  .strictObject({
+    type: z.literal("postgres"),
+    ...SERVER,
+    name: text.max(255).default("millrace"),
+    warehouse: text,
+    statementSeconds: SERVER.statementSeconds.default(60),
+    lockSeconds: SERVER.lockSeconds.default(30),
+  })
+  .refine(...ONE_SERVER);
 
 const rest = z
   .strictObject({
@@ -163,11 +197,12 @@ const glue = z.strictObject({
 });
 
 /** The schema of the option `catalog`. */
-export const CATALOG_OPTIONS = z.discriminatedUnion("type", [sqlite, rest, s3tables, glue]);
+export const CATALOG_OPTIONS = z.discriminatedUnion("type", [sqlite, postgres, rest, s3tables, glue]);
 
 /** The options of a catalog with their defaults. */
 export type ParsedCatalogOptions = z.output<typeof CATALOG_OPTIONS>;
 export type ParsedSqlite = z.output<typeof sqlite>;
+export type ParsedPostgres = z.output<typeof postgres>;
 export type ParsedRest = z.output<typeof rest>;
 export type ParsedS3Tables = z.output<typeof s3tables>;
 export type ParsedGlue = z.output<typeof glue>;

@@ -76,10 +76,14 @@ export async function planExpire(parts: TableParts, retention: Retention): Promi
 
 function checkGarbageCollection({ properties, location }: TableMetadata): void {
   if (properties["gc.enabled"] !== "false") return;
-  throw new MillraceError("NOT_SUPPORTED", "the table's property gc.enabled is false, so its files must stay", {
-    where: { path: location },
-    hint: "Another table may use the same files, as after Spark's `snapshot` or `migrate`. Set the property to true only if none does.",
-  });
+  throw new MillraceError(
+    "NOT_SUPPORTED",
+    "the table's property gc.enabled is false, so its files must stay",
+    {
+      where: { path: location },
+      hint: "Another table may use the same files, as after Spark's `snapshot` or `migrate`. Set the property to true only if none does.",
+    },
+  );
 }
 
 /** Returns the files of expired snapshots, without manifests that a kept snapshot has, too. */
@@ -93,7 +97,8 @@ async function candidates(
   if (expired.length === 0) return { files: [], missing };
   const keptManifests = new Set<string>();
   await atOnce(LISTS_AT_ONCE, kept, async (snapshot) => {
-    for (const { manifestPath } of await manifestsOf(io, snapshot)) keptManifests.add(storeLocation(manifestPath));
+    for (const { manifestPath } of await manifestsOf(io, snapshot))
+      keptManifests.add(storeLocation(manifestPath));
   });
   const add = (file: ExpiredFile) => files.set(storeLocation(file.location), file);
   await atOnce(LISTS_AT_ONCE, expired, async (snapshot) => {
@@ -135,7 +140,10 @@ interface ToApply {
  * Removes the snapshots from the table, and then deletes their files. A crash in between leaves
  * files that nothing names.
  */
-async function apply(parts: TableParts, { expired, retention, now, files, needed }: ToApply): Promise<ExpireResult> {
+async function apply(
+  parts: TableParts,
+  { expired, retention, now, files, needed }: ToApply,
+): Promise<ExpireResult> {
   const shown = new Set(expired.snapshots.map((snapshot) => snapshot["snapshot-id"]));
   const shownRefs = new Set(expired.refs);
   await commitChange(parts, ({ metadata }) => {

@@ -1,13 +1,13 @@
+import { MillraceError } from "../../../contract/errors.ts";
 import type { FileIo } from "../file-io.ts";
-import { decodeValue } from "../format/single-value.ts";
 import { fieldById, pathByName } from "../format/schema.ts";
+import { decodeValue } from "../format/single-value.ts";
 import { parseTransform, resultType } from "../format/transforms.ts";
 import type { DataFile, IcebergSchema, PrimitiveType, TableMetadata } from "../format/types.ts";
-import { liveFiles, type LiveFile } from "../read/live-files.ts";
+import { type LiveFile, liveFiles } from "../read/live-files.ts";
 import { snapshotToRead } from "../read/read-snapshot.ts";
 import { specOf } from "../read/scan.ts";
 import { partitionText, valueText } from "./value-text.ts";
-import { MillraceError } from "../../../contract/errors.ts";
 
 /** A file of a snapshot as `millrace table files` shows it. */
 export interface FileInfo {
@@ -86,14 +86,23 @@ function partitionOf(file: DataFile, metadata: TableMetadata, specId: number): F
   const values = specOf(metadata, specId).fields.map((field, i) => {
     const value = file.partition[i] ?? null;
     const type = partitionType(metadata, field.transform, field["source-id"]);
-    const text = value === null ? null : type === undefined ? String(value) : partitionText(field.transform, type, value);
+    const text =
+      value === null
+        ? null
+        : type === undefined
+          ? String(value)
+          : partitionText(field.transform, type, value);
     return [field.name, text] as const;
   });
   return Object.fromEntries(values);
 }
 
 /** The column may have been dropped since, so older schemas are asked, too. */
-function partitionType(metadata: TableMetadata, transform: string, sourceId: number): PrimitiveType | undefined {
+function partitionType(
+  metadata: TableMetadata,
+  transform: string,
+  sourceId: number,
+): PrimitiveType | undefined {
   for (const schema of metadata.schemas.toReversed()) {
     const type = fieldById(schema, sourceId)?.type;
     if (typeof type === "string") return resultType(parseTransform(transform), type);

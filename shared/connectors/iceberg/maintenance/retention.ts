@@ -67,9 +67,7 @@ function keptOfBranch(
   const maxAge = ref["max-snapshot-age-ms"];
   const olderThan = maxAge === undefined ? defaults.olderThan : now - maxAge;
   const keep = ref["min-snapshots-to-keep"] ?? defaults.keep;
-  const end = ancestors.findIndex(
-    (id, i) => i >= keep && (byId.get(id)?.["timestamp-ms"] ?? 0) < olderThan,
-  );
+  const end = ancestors.findIndex((id, i) => i >= keep && (byId.get(id)?.["timestamp-ms"] ?? 0) < olderThan);
   return end === -1 ? ancestors : ancestors.slice(0, end);
 }
 
@@ -78,7 +76,11 @@ function numberOf(properties: TableMetadata["properties"], key: string): number 
   const text = properties[key];
   if (text === undefined) return undefined;
   if (/^\d+$/.test(text)) return Number(text);
-  throw new MillraceError("TABLE_PROPERTY_INVALID", `the table's property ${key} is "${text}", not a number`, {
-    hint: "Set it to a whole number, or give `millrace table expire` both --older-than and --keep.",
-  });
+  throw new MillraceError(
+    "TABLE_PROPERTY_INVALID",
+    `the table's property ${key} is "${text}", not a number`,
+    {
+      hint: "Set it to a whole number, or give `millrace table expire` both --older-than and --keep.",
+    },
+  );
 }

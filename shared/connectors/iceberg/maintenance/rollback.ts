@@ -24,7 +24,8 @@ export async function planRollback(parts: TableParts, target: RollbackTarget): P
   const infos = new Map(snapshotsOf(metadata).map((info) => [info.id, info]));
   const currentId = metadata["current-snapshot-id"];
   const from = currentId === undefined ? undefined : infos.get(currentId);
-  if (from === undefined) throw notFound("the table has no snapshot yet, so there is none to go back to", metadata);
+  if (from === undefined)
+    throw notFound("the table has no snapshot yet, so there is none to go back to", metadata);
   const to = targetOf(metadata, infos, target);
   const [before, after] = [ancestorIds(metadata, from.id), ancestorIds(metadata, to.id)];
   const infosOf = (ids: readonly bigint[], without: readonly bigint[]) =>

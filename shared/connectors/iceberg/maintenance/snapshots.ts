@@ -92,7 +92,11 @@ function infoOf(snapshot: Snapshot, { refs }: TableMetadata, current: ReadonlySe
   };
 }
 
-function count<K extends string>(summary: Snapshot["summary"], key: string, name: K): { [key in K]?: number } {
+function count<K extends string>(
+  summary: Snapshot["summary"],
+  key: string,
+  name: K,
+): { [key in K]?: number } {
   const value = Number(summary[key] ?? Number.NaN);
   return Number.isNaN(value) ? {} : ({ [name]: value } as { [key in K]: number });
 }

@@ -25,7 +25,10 @@ export async function loadTable({ catalog, identifier }: TableParts): Promise<Lo
 }
 
 /** Returns the files of a loaded table. */
-export function filesOf({ openStore }: Pick<TableParts, "openStore">, { metadata, access }: LoadedTable): FileIo {
+export function filesOf(
+  { openStore }: Pick<TableParts, "openStore">,
+  { metadata, access }: LoadedTable,
+): FileIo {
   return new FileIo(openStore, metadata.location, access);
 }
 

@@ -48,8 +48,7 @@ export function inSchema(batch: RecordBatch, schema: Schema): RecordBatch {
 
 function inType(data: Data, to: DataType): Data {
   if (DataType.isFixedSizeBinary(to)) return fixedBytes(data, to);
-  if (DataType.isTime(to))
-    return to.unit === TimeUnit.NANOSECOND ? data : convertNumbers(data, to);
+  if (DataType.isTime(to)) return to.unit === TimeUnit.NANOSECOND ? data : convertNumbers(data, to);
   const fields = (to.children ?? []) as readonly Field[];
   if (fields.length === 0) return data;
   const children = fields.map(({ type }, i) => inType(data.children[i] as Data, type));

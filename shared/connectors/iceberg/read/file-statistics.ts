@@ -104,7 +104,11 @@ function boundsOfPartition(
   return timeBounds(transform, type, Number(value));
 }
 
-function timeBounds(transform: string, type: PrimitiveType, ordinal: number): readonly [IcebergValue?, IcebergValue?] {
+function timeBounds(
+  transform: string,
+  type: PrimitiveType,
+  ordinal: number,
+): readonly [IcebergValue?, IcebergValue?] {
   const hours = (one: number): number | undefined => {
     if (transform === "hour") return one;
     if (transform === "day") return one * 24;

@@ -61,6 +61,10 @@ export async function filesIn(io: FileIo, manifests: readonly ManifestFile[]): P
 /** Returns the data files and delete files of a snapshot. */
 export async function liveFiles(io: FileIo, snapshot: Snapshot): Promise<LiveFiles> {
   const manifests = await manifestsOf(io, snapshot);
-  const kind = (content: 0 | 1) => filesIn(io, manifests.filter((manifest) => manifest.content === content));
+  const kind = (content: 0 | 1) =>
+    filesIn(
+      io,
+      manifests.filter((manifest) => manifest.content === content),
+    );
   return { data: await kind(0), deletes: await kind(1) };
 }

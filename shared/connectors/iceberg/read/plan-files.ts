@@ -56,10 +56,14 @@ function checkDeletes(data: readonly LiveFile[], deletes: readonly LiveFile[]): 
   for (const { file, sequenceNumber } of deletes) {
     if (file.content === 1) continue;
     if (!data.some((other) => other.sequenceNumber < sequenceNumber)) continue;
-    throw new MillraceError("TABLE_NOT_READABLE", `the table has equality deletes, such as ${file.filePath}`, {
-      where: { path: file.filePath },
-      hint: "Read the table with Spark, Trino or DuckDB; or have Spark's `rewrite_data_files` with `delete-file-threshold` 1 apply them, then read it here.",
-    });
+    throw new MillraceError(
+      "TABLE_NOT_READABLE",
+      `the table has equality deletes, such as ${file.filePath}`,
+      {
+        where: { path: file.filePath },
+        hint: "Read the table with Spark, Trino or DuckDB; or have Spark's `rewrite_data_files` with `delete-file-threshold` 1 apply them, then read it here.",
+      },
+    );
   }
 }
 

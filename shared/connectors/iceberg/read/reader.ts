@@ -16,7 +16,13 @@ const PARTITION_BYTES = 128 * 1024 * 1024;
 const MAX_FILES = 1000;
 
 /** A value of a partition tuple: whole numbers of 64 bits and bytes are text in an object. */
-type PartitionJson = null | boolean | number | string | { readonly long: string } | { readonly bytes: string };
+type PartitionJson =
+  | null
+  | boolean
+  | number
+  | string
+  | { readonly long: string }
+  | { readonly bytes: string };
 
 /** A data file in a partition. It has everything that a task needs besides the table's metadata. */
 interface FileRecord extends FileToRead {

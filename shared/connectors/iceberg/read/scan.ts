@@ -30,7 +30,10 @@ export interface ScanOptions {
  * are in memory, and some small files that come next. Errors: `TABLE_FILE_MISSING`,
  * `TABLE_FILE_DAMAGED`, `TABLE_NOT_READABLE`, with the file's location.
  */
-export async function* scan(options: ScanOptions, files: readonly PlannedFile[]): AsyncGenerator<RecordBatch> {
+export async function* scan(
+  options: ScanOptions,
+  files: readonly PlannedFile[],
+): AsyncGenerator<RecordBatch> {
   const { io, metadata, snapshotId, schema } = options;
   const wanted = arrowSchemaOf(schema);
   // One collector for all files, so that the rows of many small files share a record batch.
@@ -87,7 +90,8 @@ function constantsOf(file: PlannedFile, { metadata, schema }: ScanOptions): Read
   for (const [i, { transform, "source-id": id }] of specOf(metadata, file.specId).fields.entries()) {
     const value = file.partition[i];
     const type = fieldById(schema, id)?.type;
-    if (transform !== "identity" || value === undefined || value === null || typeof type !== "string") continue;
+    if (transform !== "identity" || value === undefined || value === null || typeof type !== "string")
+      continue;
     constants.set(id, rowValueOf(type, value));
   }
   return constants;

@@ -44,7 +44,8 @@ export class ReferencedFiles {
   async #readManifest(file: ManifestFile): Promise<void> {
     const entries = decodeManifest(await this.#io.read(file.manifestPath), file);
     for (const { status, dataFile } of entries)
-      if (status !== 2 && this.#isWanted(dataFile.filePath)) this.#named.add(storeLocation(dataFile.filePath));
+      if (status !== 2 && this.#isWanted(dataFile.filePath))
+        this.#named.add(storeLocation(dataFile.filePath));
     this.#manifests.add(storeLocation(file.manifestPath));
   }
 }

@@ -22,6 +22,13 @@ export interface RestAuth {
 /** The name of the connector in errors about secrets. */
 export const CONNECTOR = "iceberg";
 
+/** Replaces secrets in a text. */
+export function concealed(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter((secret) => secret !== "")
+    .reduce((shown, secret) => shown.replaceAll(secret, "…"), text);
+}
+
 export const NO_AUTH: RestAuth = {
   headers: async ({ headers }) => headers,
   renew: () => false,

@@ -1,16 +1,13 @@
 import type { Runtime } from "../../../../contract/context.ts";
 import { MillraceError } from "../../../../contract/errors.ts";
 import { retry } from "../../../../contract/retry.ts";
+import { isPassing, NOT_SENT, REFUSED_STATUS, reasonOf } from "../../../kit/http/failures.ts";
+import { parseRetryAfter } from "../../../kit/http/response-headers.ts";
 import { problemOf, type RestAnswer } from "./answer.ts";
-import type { RestAuth } from "./auth.ts";
+import { concealed, type RestAuth } from "./auth.ts";
 
-/** Statuses that pass, so that a request which may be repeated is sent again. */
-const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** Statuses after which the request certainly had no effect. */
-const REFUSED: ReadonlySet<number> = new Set([425, 429]);
+/** 419 is that of the specification for an authentication that has timed out. */
 const DENIED: ReadonlySet<number> = new Set([401, 403, 419]);
-/** Codes of errors after which the request was certainly not sent. */
-const NOT_SENT: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 
 export interface RestRequest {
   readonly method: "GET" | "POST";
@@ -110,7 +107,7 @@ export class RestHttp {
       {
         where: { url: this.#base + path, status },
         hint: isDenied ? HINTS.denied : hintOf(status),
-        retryable: PASSING.has(status),
+        retryable: isPassing(status),
       },
     );
   }
@@ -121,8 +118,9 @@ export class RestHttp {
     if (DENIED.has(answer.status) && this.#parts.auth.renew()) answer = await this.#once(request);
     const { status, headers } = answer;
     if (DENIED.has(status)) throw this.failed(request, answer);
-    if (!PASSING.has(status)) return answer;
-    throw new Failed(this.failed(request, answer), !REFUSED.has(status), waitOf(headers));
+    if (!isPassing(status)) return answer;
+    const wait = parseRetryAfter(headers.get("retry-after"), headers.get("date"), this.#parts.runtime.now());
+    throw new Failed(this.failed(request, answer), !REFUSED_STATUS.has(status), wait);
   }
 
   async #once({ method, path, body }: RestRequest): Promise<RestAnswer> {
@@ -150,9 +148,7 @@ export class RestHttp {
   }
 
   #conceal(text: string): string {
-    return this.#parts.auth.secrets
-      .filter((secret) => secret !== "")
-      .reduce((shown, secret) => shown.replaceAll(secret, "…"), text);
+    return concealed(text, this.#parts.auth.secrets);
   }
 }
 
@@ -168,18 +164,5 @@ const HINTS = {
 
 function hintOf(status: number): string {
   if (status === 404 || (status >= 300 && status <= 399)) return HINTS.elsewhere;
-  return status >= 500 || PASSING.has(status) ? HINTS.busy : HINTS.other;
-}
-
-function waitOf(headers: Headers): number | undefined {
-  const seconds = headers.get("retry-after");
-  return seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
-}
-
-/** fetch says only "fetch failed"; the reason is in the error's cause. */
-function reasonOf(error: unknown): { readonly code: string; readonly reason: string } {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return { code, reason: [code, message].filter(Boolean).join(": ") };
+  return isPassing(status) ? HINTS.busy : HINTS.other;
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../../../contract/errors.ts";
 import { isPlainObject } from "../../../../contract/json.ts";
+import type { StoreAccess } from "../../../../contract/object-store.ts";
 import { stringifyJson } from "../../format/json.ts";
 import { parseMetadata } from "../../format/metadata.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   TableIdentifier,
 } from "../catalog.ts";
 import { nameTaken, tableGone } from "../errors.ts";
+import { tableNameOf } from "../identifier.ts";
 import { jsonOf, problemOf, type RestAnswer, saysMissing } from "./answer.ts";
 import type { RestHttp, RestRequest } from "./http.ts";
 import { DEFAULT_SEPARATOR, RestPaths } from "./paths.ts";
@@ -22,8 +24,8 @@ interface RestCatalogParts {
   readonly warehouse?: string | undefined;
   /** Overrides the prefix that the catalog has as a default. */
   readonly prefix?: string | undefined;
-  /** The folder of a new table, if the catalog does not choose one. */
-  newLocation?(table: TableIdentifier): string;
+  /** The folder of new tables, if the catalog does not choose one. */
+  readonly folder?: string;
 }
 
 /** A catalog with the REST interface of Iceberg's specification. */
@@ -43,7 +45,7 @@ export class RestCatalog implements IcebergCatalog {
     const path = (await this.#configured()).table(table);
     const answer = await this.#http.ask("GET", path);
     if (saysMissing(answer)) return undefined;
-    return this.#loaded({ method: "GET", path, isRepeatable: true }, answer);
+    return this.#loaded(table, { method: "GET", path, isRepeatable: true }, answer);
   }
 
   async createTable(table: TableIdentifier, spec: NewTable): Promise<LoadedTable> {
@@ -51,7 +53,7 @@ export class RestCatalog implements IcebergCatalog {
     if (known !== undefined) return known;
     await this.#createNamespace(table.namespace);
     const path = (await this.#configured()).tables(table.namespace);
-    const location = spec.location ?? this.#parts.newLocation?.(table);
+    const location = spec.location ?? this.#newLocation(table);
     const body = stringifyJson({
       name: table.name,
       ...(location === undefined ? {} : { location }),
@@ -62,7 +64,8 @@ export class RestCatalog implements IcebergCatalog {
     });
     // A second request of a creation that took effect finds the table, so it may be repeated.
     const answer = await this.#http.ask("POST", path, body);
-    if (answer.status !== 409) return this.#loaded({ method: "POST", path, isRepeatable: true }, answer);
+    if (answer.status !== 409)
+      return this.#loaded(table, { method: "POST", path, isRepeatable: true }, answer);
     const found = await this.loadTable(table);
     if (found === undefined) throw nameTaken(table, this.description);
     return found;
@@ -103,6 +106,11 @@ export class RestCatalog implements IcebergCatalog {
     // `fetch` closes idle connections itself.
   }
 
+  #newLocation({ namespace, name }: TableIdentifier): string | undefined {
+    const { folder } = this.#parts;
+    return folder === undefined ? undefined : [folder, ...namespace, name].join("/");
+  }
+
   /** Creates the levels of a namespace that do not exist. */
   async #createNamespace(levels: readonly string[]): Promise<void> {
     const paths = await this.#configured();
@@ -123,7 +131,7 @@ export class RestCatalog implements IcebergCatalog {
     }
   }
 
-  #loaded(request: RestRequest, answer: RestAnswer): LoadedTable {
+  #loaded(table: TableIdentifier, request: RestRequest, answer: RestAnswer): LoadedTable {
     const body = jsonOf(answer);
     if (answer.status < 200 || answer.status > 299) throw this.#http.failed(request, answer);
     if (!isPlainObject(body) || body["metadata"] === undefined) throw notJson(request, answer);
@@ -134,8 +142,22 @@ export class RestCatalog implements IcebergCatalog {
     return {
       metadata,
       ...(typeof location === "string" ? { metadataLocation: location } : {}),
-      ...(access === undefined ? {} : { access }),
+      ...(access === undefined ? {} : { access: this.#refreshing(table, access) }),
     };
+  }
+
+  /** Vended credentials end. Later ones come with another load of the table. */
+  #refreshing(table: TableIdentifier, access: StoreAccess): StoreAccess {
+    const refresh = async (): Promise<StoreAccess> => {
+      const later = (await this.loadTable(table))?.access;
+      if (later !== undefined) return later;
+      throw new MillraceError(
+        "CATALOG_DENIED",
+        `the ${this.description} vends no credentials for ${tableNameOf(table)} any more`,
+        { hint: "Check the rights of the user or role, then `millrace run` again." },
+      );
+    };
+    return { ...access, refresh };
   }
 
   /** Reads the configuration of the catalog, once. */

@@ -38,12 +38,14 @@ function accessOf(config: Readonly<Record<string, unknown>>): StoreAccess | unde
   const region = text("client.region") ?? text("s3.region");
   const endpoint = text("s3.endpoint");
   const pathStyle = text("s3.path-style-access");
+  const expiresAt = Number(text("s3.session-token-expires-at-ms"));
   return {
     accessKeyId,
     secretAccessKey,
     ...(sessionToken === undefined ? {} : { sessionToken }),
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
+    ...(Number.isSafeInteger(expiresAt) ? { expiresAt } : {}),
     ...(pathStyle === undefined ? {} : { pathStyle: pathStyle.toLowerCase() === "true" }),
   };
 }
