@@ -5,7 +5,8 @@ import { checkStall } from "../shared/contract/pipeline.ts";
 
 /** Flags that several commands have, and the parsers of their values. */
 
-export const home = () => new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");
+export const home = () =>
+  new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");
 export const json = () => new Option("--json", "one JSON object a line");
 
 /** Adds the flags of a command that asks for confirmation. */

@@ -1,3 +1,4 @@
+import { runtime } from "../../local/home.ts";
 import {
   type ExpirePlan,
   type FileCounts,
@@ -10,7 +11,6 @@ import {
 } from "../../shared/connectors/iceberg/maintenance/rollback.ts";
 import type { SnapshotInfo } from "../../shared/connectors/iceberg/maintenance/snapshots.ts";
 import type { TableParts } from "../../shared/connectors/iceberg/maintenance/table-parts.ts";
-import { runtime } from "../../local/home.ts";
 import { parseDuration } from "../../shared/contract/duration.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
@@ -77,19 +77,22 @@ function describeExpiry({ expired, keptSnapshots, counts, missing }: ExpirePlan)
     times.length === 0 ? "" : `, from ${formatTime(times[0] ?? 0)} to ${formatTime(times.at(-1) ?? 0)}`;
   return formatFields([
     ["snapshots", `${snapshots.length} expire${range}; ${keptSnapshots} stay`],
-    ...(refs.length === 0
-      ? []
-      : [["branches and tags", `${printable(refs.join(", "))} expire`] as const]),
+    ...(refs.length === 0 ? [] : [["branches and tags", `${printable(refs.join(", "))} expire`] as const]),
     ["files", `${describeFiles(counts)}, which no other snapshot needs`],
     ...(missing.length === 0
       ? []
-      : [["missing", `${plural(missing.length, "file")} of these snapshots, which another program has removed`] as const]),
+      : [
+          [
+            "missing",
+            `${plural(missing.length, "file")} of these snapshots, which another program has removed`,
+          ] as const,
+        ]),
     ["then", "readers cannot go back to these snapshots; the pipelines' markers stay"],
   ]);
 }
 
-function describeFiles({ data, deletes, manifests, manifestLists, bytes }: FileCounts): string {
-  const all = plural(data + deletes + manifests + manifestLists, "file");
+function describeFiles({ data, deletes, manifests, manifestLists, statistics, bytes }: FileCounts): string {
+  const all = plural(data + deletes + manifests + manifestLists + statistics, "file");
   return `${all} (${plural(data, "data file")}, ${formatBytes(bytes)})`;
 }
 

@@ -31,7 +31,10 @@ export async function historyCommand(name: string, { home, json }: TableFlags): 
 
 function publicEntry({ id, madeCurrentAt, snapshot }: HistoryEntry): object {
   const time = { madeCurrentAt: new Date(madeCurrentAt).toISOString() };
-  return { ...time, ...(snapshot === undefined ? { id: String(id), expired: true } : publicSnapshot(snapshot)) };
+  return {
+    ...time,
+    ...(snapshot === undefined ? { id: String(id), expired: true } : publicSnapshot(snapshot)),
+  };
 }
 
 function historyTable(entries: readonly HistoryEntry[]): string {

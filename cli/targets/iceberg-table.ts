@@ -12,8 +12,8 @@ import { FileIo } from "../../shared/connectors/iceberg/file-io.ts";
 import { parseMetadata } from "../../shared/connectors/iceberg/format/metadata.ts";
 import { loadTable, type TableParts } from "../../shared/connectors/iceberg/maintenance/table-parts.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { optional } from "../../shared/contract/optional.ts";
+import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { loadDefinition } from "../definitions.ts";
 
 /** An Iceberg table that a command names. */
