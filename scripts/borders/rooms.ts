@@ -94,6 +94,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "hysnappy",
       "node:crypto",
       "node:worker_threads",
+      "pg",
       "zod",
     ],
   },
@@ -117,8 +118,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/connectors/iceberg": connector(
     "tables of Apache Iceberg: catalogs, Parquet files, snapshots",
-    ...["@smithy/signature-v4", "@smithy/node-http-handler", "parquet-wasm", "pg"],
-    ...["node:buffer", "node:crypto", "node:fs/promises", "node:sqlite", "node:stream", "node:zlib"],
+    ...["@smithy/signature-v4", "@smithy/node-http-handler", "hysnappy", "parquet-wasm", "pg"],
+    ...[
+      "node:buffer",
+      "node:crypto",
+      "node:fs/promises",
+      "node:sqlite",
+      "node:stream",
+      "node:util",
+      "node:zlib",
+    ],
   ),
   "shared/connectors/kinesis": connector(
     "records of a Kinesis stream",

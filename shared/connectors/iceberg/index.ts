@@ -1,10 +1,18 @@
 import type { Schema } from "apache-arrow";
+import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { SupportsWrite } from "../../contract/write/table.ts";
-import { loadParquetWriter } from "./files/parquet-wasm.ts";
+import type { FileIo } from "./file-io.ts";
+import { loadParquetWriter } from "./files/parquet-file.ts";
+import { arrowSchemaOf } from "./format/arrow-schema.ts";
+import { currentSchema } from "./format/metadata.ts";
+import type { TableMetadata } from "./format/types.ts";
 import { type IcebergOptions, OPTIONS, type ParsedOptions } from "./options.ts";
+import { IcebergReader, type SnapshotSlice } from "./read/reader.ts";
+import { filesOf, withCatalog } from "./sink/open-table.ts";
 import { IcebergSink } from "./sink/table.ts";
 
 export type { IcebergOptions } from "./options.ts";
@@ -22,6 +30,30 @@ export class Iceberg extends DataSource<ParsedOptions> {
     OPTIONS,
     loadParquetWriter,
   );
+
+  /** Returns the current columns of the table. Errors: `TABLE_NOT_FOUND`, those of the catalog. */
+  override async schema(): Promise<Schema> {
+    return arrowSchemaOf(currentSchema((await this.#load()).metadata));
+  }
+
+  /** Returns a reader of all rows of the newest snapshot. */
+  override reader(schema: Schema): DataSourceReader<SnapshotSlice> {
+    return new IcebergReader(schema, () => this.#load());
+  }
+
+  async #load(): Promise<{ readonly metadata: TableMetadata; readonly io: FileIo }> {
+    const { options } = this;
+    const parts = { options, runtime: this.runtime };
+    return await withCatalog(parts, async ({ catalog, identifier }) => {
+      const loaded = await catalog.loadTable(identifier);
+      if (loaded !== undefined) return { metadata: loaded.metadata, io: filesOf(parts, loaded) };
+      throw new MillraceError(
+        "TABLE_NOT_FOUND",
+        `there is no table ${options.table} in ${catalog.description}`,
+        { hint: "Check the options table and catalog. A pipeline with this table as its sink creates it." },
+      );
+    });
+  }
 
   /**
    * Returns a table to which rows are appended, or whose rows are replaced: all, or those of whole

@@ -56,8 +56,8 @@ export const COMMAND = {
     do: "check `--home`",
   },
   TABLE_NOT_FOUND: {
-    means: "there is no table",
-    do: "name the folder that holds `_log`",
+    means: "there is no table, or it was dropped during a commit",
+    do: "name the folder that holds `_log`; a catalog's table is created by the next `millrace run`",
   },
   TRIGGER_INVALID: {
     means: "the trigger is none",

@@ -14,6 +14,30 @@ const ICEBERG_FILES = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of reading, and of `millrace table`. */
+const ICEBERG_READ = {
+  SNAPSHOT_NOT_FOUND: {
+    means: "the table has no snapshot with this id, or of this time",
+    do: "`millrace table snapshots` lists those that are left",
+    again: "no",
+  },
+  TABLE_FILE_DAMAGED: {
+    means: "a data file of the table cannot be read, or is not what the table's metadata says",
+    do: "`millrace table rollback` goes back to a snapshot without it",
+    again: "no",
+  },
+  TABLE_MOVED_ON: {
+    means: "another writer changed the table after `millrace table rollback` had shown its preview",
+    do: "run the command again and look at the new preview",
+    again: "no",
+  },
+  TABLE_NOT_READABLE: {
+    means: "the table uses a part of Iceberg that Millrace does not read, such as equality deletes",
+    do: "read it with the engine that the message names",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of catalogs. */
 const ICEBERG_CATALOG = {
   CATALOG_FAILED: {
@@ -24,6 +48,26 @@ const ICEBERG_CATALOG = {
   CATALOG_DENIED: {
     means: "the catalog refused the credentials, or has no right for them",
     do: "check the credentials and the rights of the role",
+    again: "no",
+  },
+  CATALOG_MISSING: {
+    means: "the option `catalog` is not set, and there is no home that could have the default one",
+    do: "set the option `catalog`",
+    again: "no",
+  },
+  AWS_CREDENTIALS_MISSING: {
+    means: "the AWS SDK finds no credentials or no region with which a catalog could be asked",
+    do: "set them as for the AWS CLI; `aws sts get-caller-identity` tells which are found",
+    again: "no",
+  },
+  TABLE_NAME_INVALID: {
+    means: "the option `table` is not a namespace and a name, or the catalog cannot have such a name",
+    do: "correct the option `table`",
+    again: "no",
+  },
+  TABLE_NAME_TAKEN: {
+    means: "a view, or something else that is not a table, has the table's name",
+    do: "drop it, or choose another name",
     again: "no",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
@@ -106,10 +150,61 @@ const ICEBERG_DATA = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
+/** Codes of metadata files, manifests and manifest lists. */
+const ICEBERG_FORMAT = {
+  TABLE_METADATA_INVALID: {
+    means: "a table's metadata is not as Iceberg's specification has it",
+    do: "the message says where; `millrace table path` shows the file, and its catalog an earlier one",
+    again: "no",
+  },
+  TABLE_VERSION_NOT_SUPPORTED: {
+    means: "the table has another format version than 2",
+    do: "upgrade a table of version 1 with Spark; use another table instead of a later version",
+    again: "no",
+  },
+  SNAPSHOT_EXISTS: {
+    means: "a commit adds a snapshot whose id the table has already",
+    do: "nothing: the sink loads the table again and finds that the batch is there",
+    again: "no",
+  },
+  TABLE_UPDATE_INVALID: {
+    means: "a commit contains a change that the table cannot take, such as an unknown schema",
+    do: "report it: the request was wrong, and nothing was written",
+    again: "no",
+  },
+  AVRO_DAMAGED: {
+    means: "a manifest or a manifest list is cut off or damaged",
+    do: "restore the file, or go back to a snapshot without it: `millrace table rollback`",
+    again: "no",
+  },
+  AVRO_NOT_SUPPORTED: {
+    means: "a manifest or a manifest list uses a part of Avro that Millrace does not read",
+    do: "rewrite the manifests with the program that wrote them",
+    again: "no",
+  },
+  MANIFEST_INVALID: {
+    means: "a manifest or a manifest list breaks the rules of Iceberg's specification",
+    do: "rewrite the manifests with Spark's `rewrite_manifests`",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Codes of schema evolution. */
+const ICEBERG_EVOLVE = {
+  SCHEMA_CHANGED: {
+    means: "the rows have other columns than the table, and `.onSchemaChange()` does not let it change",
+    do: "the message names each column, and the hint the choice that ends it: see [schema changes](iceberg.md#schema-changes)",
+    again: "no",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
 /** Codes of the connector `iceberg` and of `millrace table`. */
 export const ICEBERG = {
   ...ICEBERG_FILES,
+  ...ICEBERG_READ,
   ...ICEBERG_CATALOG,
   ...ICEBERG_COMMIT,
   ...ICEBERG_DATA,
+  ...ICEBERG_FORMAT,
+  ...ICEBERG_EVOLVE,
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;

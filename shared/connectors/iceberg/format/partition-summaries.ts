@@ -10,7 +10,12 @@ export function partitionSummaries(
   types: readonly PartitionType[],
   files: readonly Pick<DataFile, "partition">[],
 ): PartitionFieldSummary[] {
-  return types.map(({ type }, i) => summaryOf(type, files.map(({ partition }) => partition[i] ?? null)));
+  return types.map(({ type }, i) =>
+    summaryOf(
+      type,
+      files.map(({ partition }) => partition[i] ?? null),
+    ),
+  );
 }
 
 function summaryOf(type: string, values: readonly (IcebergValue | null)[]): PartitionFieldSummary {

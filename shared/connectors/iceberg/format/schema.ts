@@ -131,8 +131,8 @@ function checkSupported(fields: readonly Field[]): void {
 
 function unsupportedIn(given: DataType, path: string): readonly string[] {
   const type = plainType(given);
-  const children = type.children as readonly Field[] | undefined;
-  if (children !== undefined && children.length > 0 && !DataType.isUnion(type)) {
+  const children = (type.children ?? []) as readonly Field[];
+  if (children.length > 0 && !DataType.isUnion(type)) {
     return children.flatMap((child) => unsupportedIn(child.type, `${path}.${child.name}`));
   }
   return leafType(type) === undefined ? [`${path} is ${typeName(type)}`] : [];

@@ -41,7 +41,9 @@ export function fewestBytes(value: bigint): Uint8Array {
   const bits = (value < 0n ? ~value : value).toString(2).length;
   // Zero has one bit in this form, but needs none besides the sign.
   const length = value === 0n || value === -1n ? 1 : Math.floor(bits / 8) + 1;
-  const hex = BigInt.asUintN(8 * length, value).toString(16).padStart(2 * length, "0");
+  const hex = BigInt.asUintN(8 * length, value)
+    .toString(16)
+    .padStart(2 * length, "0");
   return new Uint8Array(Buffer.from(hex, "hex"));
 }
 

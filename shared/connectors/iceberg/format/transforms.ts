@@ -174,7 +174,8 @@ function lowestOf(name: PrimitiveType): bigint {
 export function firstCodePoints(text: string, count: number): string {
   if (text.length <= count) return text;
   let end = 0;
-  for (let i = 0; i < count && end < text.length; i++) end += (text.codePointAt(end) as number) > 0xffff ? 2 : 1;
+  for (let i = 0; i < count && end < text.length; i++)
+    end += (text.codePointAt(end) as number) > 0xffff ? 2 : 1;
   return text.slice(0, end);
 }
 

@@ -70,7 +70,7 @@ class IcebergDataWriter extends ArrowDataWriter<FilesMessage> {
       spec,
       properties,
       io: await taskFiles(this.#parts, this.#plan),
-      locationOf: (file, partition = "") =>
+      locationOf: (file, partition) =>
         dataLocation(location, this.#task, file === 0 ? id : `${id}-${file}`, partition),
       ...(options.targetFileBytes === undefined ? {} : { targetFileBytes: options.targetFileBytes }),
       signal: this.#task.signal,

@@ -1,6 +1,5 @@
 import { MillraceError } from "../../../contract/errors.ts";
-import type { JsonValue } from "../../../contract/json.ts";
-import { dataFileJson, dataFileOf } from "../files/data-file-json.ts";
+import { type DataFileJson, dataFileJson, dataFileOf } from "../files/data-file-json.ts";
 import { partitionTypes } from "../format/partition-spec.ts";
 import type { DataFile } from "../format/types.ts";
 import type { WritePlan } from "./write-plan.ts";
@@ -9,7 +8,7 @@ import type { WritePlan } from "./write-plan.ts";
 export interface FilesMessage {
   readonly tableUuid: string;
   readonly location: string;
-  readonly files: readonly JsonValue[];
+  readonly files: readonly DataFileJson[];
 }
 
 /** Returns the commit message of a task. */
@@ -41,10 +40,7 @@ export interface NamedFile {
   readonly bytes: number;
 }
 
-/** Returns the names and sizes of the files of a message, which are all that its JSON needs. */
+/** Returns the names and sizes of the files of a message. */
 export function namedFiles(message: FilesMessage | null): readonly NamedFile[] {
-  if (message === null) return [];
-  return message.files
-    .map((file) => dataFileOf(file, undefined))
-    .map(({ filePath, fileSizeInBytes }) => ({ path: filePath, bytes: fileSizeInBytes }));
+  return message?.files.map(({ path, bytes }) => ({ path, bytes })) ?? [];
 }

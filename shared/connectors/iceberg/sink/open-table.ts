@@ -4,6 +4,7 @@ import { optional } from "../../../contract/optional.ts";
 import type { IcebergCatalog, LoadedTable, TableIdentifier } from "../catalog/catalog.ts";
 import { parseTableName } from "../catalog/identifier.ts";
 import { openCatalog } from "../catalog/open-catalog.ts";
+import { DEFAULT_CATALOG } from "../catalog/options.ts";
 import { FileIo } from "../file-io.ts";
 import type { ParsedOptions } from "../options.ts";
 
@@ -25,7 +26,7 @@ export async function withCatalog<T>(
   body: (open: OpenCatalog) => Promise<T>,
 ): Promise<T> {
   const identifier = parseTableName(options.table);
-  const catalog = await openCatalog(options.catalog, {
+  const catalog = await openCatalog(options.catalog ?? DEFAULT_CATALOG, {
     runtime,
     openStore: (location, access) => runtime.openStore(location, access),
     ...optional("home", runtime.home),

@@ -1,4 +1,4 @@
-import type { FileIo } from "../file-io.ts";
+import { type FileIo, storeLocation } from "../file-io.ts";
 import { decodeManifest } from "../format/manifest.ts";
 import { decodeManifestList } from "../format/manifest-list.ts";
 import type { ManifestFile, TableMetadata } from "../format/types.ts";
@@ -23,26 +23,29 @@ export class ReferencedFiles {
   }
 
   has(location: string): boolean {
-    return this.#named.has(location) || this.#lists.has(location) || this.#manifests.has(location);
+    // Programs write the same location in several ways: file:/a and file:///a, s3a:// and s3://.
+    const place = storeLocation(location);
+    return this.#named.has(place) || this.#lists.has(place) || this.#manifests.has(place);
   }
 
   /** Adds the files of snapshots that are new. Error: `TABLE_FILE_MISSING`. */
-  async read({ snapshots }: TableMetadata): Promise<void> {
+  async read({ snapshots }: Pick<TableMetadata, "snapshots">): Promise<void> {
     for (const { "manifest-list": list } of snapshots) {
-      if (this.#lists.has(list)) continue;
+      if (this.#lists.has(storeLocation(list))) continue;
       const unread = decodeManifestList(await this.#io.read(list)).filter(
-        ({ manifestPath }) => !this.#manifests.has(manifestPath),
+        ({ manifestPath }) => !this.#manifests.has(storeLocation(manifestPath)),
       );
       for (let i = 0; i < unread.length; i += AT_ONCE)
         await Promise.all(unread.slice(i, i + AT_ONCE).map((file) => this.#readManifest(file)));
-      this.#lists.add(list);
+      this.#lists.add(storeLocation(list));
     }
   }
 
   async #readManifest(file: ManifestFile): Promise<void> {
     const entries = decodeManifest(await this.#io.read(file.manifestPath), file);
     for (const { status, dataFile } of entries)
-      if (status !== 2 && this.#isWanted(dataFile.filePath)) this.#named.add(dataFile.filePath);
-    this.#manifests.add(file.manifestPath);
+      if (status !== 2 && this.#isWanted(dataFile.filePath))
+        this.#named.add(storeLocation(dataFile.filePath));
+    this.#manifests.add(storeLocation(file.manifestPath));
   }
 }

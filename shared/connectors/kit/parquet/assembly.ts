@@ -70,6 +70,44 @@ export class StructReader implements ValueReader {
   }
 }
 
+/**
+ * Reads structs of which no field is wanted, as arrays of nulls. Any column in the struct tells
+ * whether the struct is there.
+ */
+export class PresenceReader implements ValueReader {
+  readonly cursors: readonly [Cursor];
+  readonly #cursor: Cursor;
+  readonly #fields: number;
+  readonly #levels: Levels & { readonly repetition: number };
+
+  constructor(cursor: Cursor, fields: number, levels: Levels & { readonly repetition: number }) {
+    this.cursors = [cursor];
+    this.#cursor = cursor;
+    this.#fields = fields;
+    this.#levels = levels;
+  }
+
+  read(): unknown {
+    const { definition } = this.#cursor;
+    const { parent, definition: own, repetition } = this.#levels;
+    if (definition < parent || this.#cursor.isAtEnd) throw inconsistent(this.#cursor);
+    // The column may be in a list within the struct, which has several entries.
+    do this.#next();
+    while (this.#cursor.repetition > repetition);
+    return definition < own ? null : new Array<null>(this.#fields).fill(null);
+  }
+
+  skip(definition: number): void {
+    if (this.#cursor.definition !== definition) throw inconsistent(this.#cursor);
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#cursor.definition === this.#cursor.leaf.definition) this.#cursor.take();
+    else this.#cursor.skip();
+  }
+}
+
 /** Levels of a list: those of its group, and those of its items. */
 export interface ListLevels extends Levels {
   readonly item: number;

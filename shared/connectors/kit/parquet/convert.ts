@@ -1,4 +1,5 @@
 import { DataType } from "apache-arrow";
+import { decimalText } from "../../../arrow/number-text.ts";
 import { MalformedRowError } from "../malformed.ts";
 import type { TimeUnit } from "./annotation.ts";
 import type { Convert } from "./cursor.ts";
@@ -96,9 +97,7 @@ function julianMicros(bytes: Uint8Array): bigint {
 function decimalConverter(scale: number, isInteger: boolean): Convert {
   return (value) => {
     const unscaled = value instanceof Uint8Array ? bigEndian(value) : BigInt(value as number | bigint);
-    if (isInteger || scale === 0) return unscaled;
-    const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0");
-    return `${unscaled < 0n ? "-" : ""}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+    return isInteger || scale === 0 ? unscaled : decimalText(unscaled, scale);
   };
 }
 

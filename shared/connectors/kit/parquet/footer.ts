@@ -31,6 +31,8 @@ export interface SchemaElement {
   readonly typeLength: number;
   readonly children: number;
   readonly annotation: Annotation | undefined;
+  /** The id that a table format, such as Iceberg, gave the field. */
+  readonly fieldId: number | undefined;
 }
 
 /** The place of one column's pages in one row group. */
@@ -116,6 +118,7 @@ function elementOf(struct: ThriftStruct): SchemaElement {
     typeLength: struct.size(2, "type length") ?? 0,
     children: struct.size(5, "number of children") ?? 0,
     annotation: annotationOf(struct),
+    fieldId: struct.integer(9, `field id of "${name}"`),
   };
 }
 

@@ -1,4 +1,11 @@
-import { LeafReader, ListReader, MapReader, StructReader, type ValueReader } from "./assembly.ts";
+import {
+  LeafReader,
+  ListReader,
+  MapReader,
+  PresenceReader,
+  StructReader,
+  type ValueReader,
+} from "./assembly.ts";
 import type { Convert, Cursor } from "./cursor.ts";
 import { isNullable, type Shape } from "./shapes.ts";
 import type { Leaf, SchemaNode } from "./tree.ts";
@@ -24,6 +31,15 @@ export function structPlan(node: SchemaNode, fields: readonly (ColumnPlan | unde
         fields.map((plan) => plan?.open(cursorOf)),
         levelsOf(node),
       ),
+  };
+}
+
+/** Plans a struct of `fields` fields that are all null. `leaf` is any column in the struct. */
+export function presencePlan(node: SchemaNode, leaf: Leaf, fields: number): ColumnPlan {
+  const levels = { ...levelsOf(node), repetition: node.repetition };
+  return {
+    leaves: [leaf],
+    open: (cursorOf) => new PresenceReader(cursorOf(leaf, (value) => value), fields, levels),
   };
 }
 

@@ -1,19 +1,39 @@
-import { onAbort } from "../../contract/abort.ts";
-import type { Runtime } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
-import { canonicalJson, isPlainObject, type JsonValue, kindOf } from "../../contract/json.ts";
-import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { isFromEnvironment, secretOf } from "../kit/secrets.ts";
-import { sha256 } from "../kit/sha256.ts";
+import { onAbort } from "../../../contract/abort.ts";
+import type { Runtime } from "../../../contract/context.ts";
+import { MillraceError } from "../../../contract/errors.ts";
+import { canonicalJson, isPlainObject, type JsonValue, kindOf } from "../../../contract/json.ts";
+import { type RetryPolicy, retry } from "../../../contract/retry.ts";
+import { type FromEnvironment, isFromEnvironment, secretOf } from "../secrets.ts";
+import { sha256 } from "../sha256.ts";
 import { readText } from "./body.ts";
-import { isPassing, limitHint, reasonOf } from "./errors.ts";
 import { excerptOf } from "./excerpt.ts";
+import { isPassing, limitHint, reasonOf } from "./failures.ts";
 import { Pace } from "./pace.ts";
 import { type LimitAnswer, limitAnswer } from "./rate-limits.ts";
-import type { RequestOptions } from "./request-options.ts";
 import { type Token, type TokenMemory, tokenMemory } from "./token-memory.ts";
 
-type OAuth2 = NonNullable<RequestOptions["oauth2"]>;
+/** The options of a token request, with their defaults. */
+export interface OAuth2 {
+  readonly tokenUrl: string;
+  readonly clientId: string | FromEnvironment;
+  readonly clientSecret: FromEnvironment;
+  readonly scope?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly authentication: "basic" | "body";
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** How token requests are sent. */
+export interface TokenRequests {
+  /** The connector's name, for errors about secrets. */
+  readonly connector: string;
+  readonly policy: RetryPolicy;
+  readonly timeoutSeconds: number;
+  readonly maxRetryDelaySeconds: number;
+  readonly requestsPerSecond?: number | undefined;
+  /** Removes secrets from what the token endpoint says. */
+  conceal(text: string): string;
+}
 
 /** A token is refreshed this part of its life before its end, but at most a minute before. */
 const MARGIN = 0.1;
@@ -31,28 +51,22 @@ const FETCHES = new Map<TokenMemory, Promise<Token>>();
  */
 export class AccessTokens {
   readonly #options: OAuth2;
-  readonly #request: RequestOptions;
+  readonly #request: TokenRequests;
   readonly #runtime: Runtime;
-  readonly #policy: RetryPolicy;
   readonly #pace: Pace;
   readonly #memory: TokenMemory;
-  readonly #conceal: (text: string) => string;
   #recent: readonly string[] = [];
 
-  /** `conceal` removes secrets from what the token endpoint says. */
-  constructor(
-    options: OAuth2,
-    request: RequestOptions,
-    policy: RetryPolicy,
-    runtime: Runtime,
-    conceal: (text: string) => string,
-  ) {
+  constructor(options: OAuth2, request: TokenRequests, runtime: Runtime) {
     this.#options = options;
     this.#request = request;
-    this.#policy = policy;
     this.#runtime = runtime;
-    this.#conceal = conceal;
-    this.#pace = new Pace(new URL(options.tokenUrl).origin, request.requestsPerSecond, policy, runtime);
+    this.#pace = new Pace(
+      new URL(options.tokenUrl).origin,
+      request.requestsPerSecond,
+      request.policy,
+      runtime,
+    );
     this.#memory = tokenMemory(sha256(canonicalJson(options as unknown as JsonValue)).toString("hex"));
   }
 
@@ -90,7 +104,7 @@ export class AccessTokens {
   }
 
   async #fetchLocked(): Promise<Token> {
-    const lease = this.#request.timeoutSeconds * 1000 + this.#policy.longestDelay + 5000;
+    const lease = this.#request.timeoutSeconds * 1000 + this.#request.policy.longestDelay + 5000;
     return await this.#memory.locked(this.#runtime, lease, async (renew) => {
       // Another thread may have fetched one in the meantime.
       const known = this.#usable();
@@ -114,7 +128,7 @@ export class AccessTokens {
       wait = limit.wait;
       throw this.#refused(response.status, text, limit);
     };
-    return await retry(this.#runtime, this.#policy, tryOnce, { askedDelayOf: () => wait });
+    return await retry(this.#runtime, this.#request.policy, tryOnce, { askedDelayOf: () => wait });
   }
 
   async #ask(): Promise<{ readonly response: Response; readonly text: string }> {
@@ -138,8 +152,10 @@ export class AccessTokens {
   /** Returns the form of RFC 6749, with the client's id and secret in a header or in the form. */
   #form(): { readonly headers: Headers; readonly body: URLSearchParams } {
     const { clientId, clientSecret, scope, audience, authentication, params } = this.#options;
-    const id = isFromEnvironment(clientId) ? secretOf(this.#runtime.env, clientId, "RestApi") : clientId;
-    const secret = secretOf(this.#runtime.env, clientSecret, "RestApi");
+    const id = isFromEnvironment(clientId)
+      ? secretOf(this.#runtime.env, clientId, this.#request.connector)
+      : clientId;
+    const secret = secretOf(this.#runtime.env, clientSecret, this.#request.connector);
     const headers = new Headers({ accept: "application/json" });
     const body = new URLSearchParams({ grant_type: "client_credentials" });
     if (scope !== undefined) body.set("scope", scope);
@@ -190,7 +206,7 @@ export class AccessTokens {
     return this.#error(`answered ${status}${code === "" ? "" : ` (${code})`}`, hint, {
       status,
       retryable,
-      found: excerptOf(text, this.#conceal),
+      found: excerptOf(text, (said) => this.#request.conceal(said)),
     });
   }
 

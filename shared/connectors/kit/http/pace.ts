@@ -1,7 +1,7 @@
-import type { Runtime } from "../../contract/context.ts";
-import { backOff, type RetryPolicy } from "../../contract/retry.ts";
-import { processMemory } from "../kit/process-memory.ts";
-import { sha256 } from "../kit/sha256.ts";
+import type { Runtime } from "../../../contract/context.ts";
+import { backOff, type RetryPolicy } from "../../../contract/retry.ts";
+import { processMemory } from "../process-memory.ts";
+import { sha256 } from "../sha256.ts";
 
 /** Each origin has three words: its hash, the time of the next request, and the end of a pause. */
 const WORDS = 3;

@@ -1,5 +1,5 @@
 import type { Client } from "pg";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError } from "../../../contract/errors.ts";
 import { isLockTimeout, toPostgresError } from "./errors.ts";
 import type { TimeLimits } from "./time-limits.ts";
 
@@ -62,16 +62,24 @@ export class Session {
     return (await this.queryWithTypes(doing, sql, values)).rows;
   }
 
-  /** Like `query`, but also returns the object ids of the columns' types. */
+  /** Like `query`, but also returns the columns' names and the object ids of their types. */
   async queryWithTypes(
     doing: string,
     sql: string,
     values: readonly unknown[] = [],
-  ): Promise<{ readonly rows: readonly Cells[]; readonly types: readonly number[] }> {
+  ): Promise<{
+    readonly rows: readonly Cells[];
+    readonly names: readonly string[];
+    readonly types: readonly number[];
+  }> {
     const { rows, fields } = await this.#namingHolders(doing, () =>
       this.#client.query<string[]>({ text: sql, values: [...values], rowMode: "array" }),
     );
-    return { rows, types: fields.map((field) => field.dataTypeID) };
+    return {
+      rows,
+      names: fields.map((field) => field.name),
+      types: fields.map((field) => field.dataTypeID),
+    };
   }
 
   /** Runs statements whose results are not needed. */

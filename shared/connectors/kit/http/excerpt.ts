@@ -1,5 +1,5 @@
-import { isPlainObject } from "../../contract/json.ts";
-import { valueAt } from "../kit/json-path.ts";
+import { isPlainObject } from "../../../contract/json.ts";
+import { valueAt } from "../json-path.ts";
 
 /** Maximum number of characters of an excerpt. */
 const LONGEST = 500;

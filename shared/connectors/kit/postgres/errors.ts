@@ -1,5 +1,5 @@
 import type { DatabaseError } from "pg";
-import { MillraceError } from "../../contract/errors.ts";
+import { MillraceError } from "../../../contract/errors.ts";
 
 /** SQLSTATE classes whose messages may quote names but never row values. */
 const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
@@ -42,9 +42,14 @@ function isDatabaseError(thrown: unknown): thrown is DatabaseError {
   return thrown instanceof Error && "severity" in thrown;
 }
 
+/** Returns the SQLSTATE of an error that the server sent. */
+export function stateOf(thrown: unknown): string | undefined {
+  return isDatabaseError(thrown) ? thrown.code : undefined;
+}
+
 /** True for the error of a statement that could not get a lock within `lockSeconds`. */
 export function isLockTimeout(error: unknown): boolean {
-  return MillraceError.is(error) && isDatabaseError(error.cause) && error.cause.code === "55P03";
+  return MillraceError.is(error) && stateOf(error.cause) === "55P03";
 }
 
 function databaseError(thrown: DatabaseError, doing: string, url: string): MillraceError {

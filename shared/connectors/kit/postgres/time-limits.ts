@@ -1,4 +1,4 @@
-import type { ParsedOptions } from "./options.ts";
+import type { ServerOptions } from "./server-options.ts";
 
 /** Upper bound for BEGIN, COMMIT and ROLLBACK, which do little work. */
 const BRIEF_MILLISECONDS = 120_000;
@@ -22,7 +22,7 @@ export interface TimeLimits {
 }
 
 /** Returns the limits that the options set. */
-export function timeLimitsOf(options: ParsedOptions): TimeLimits {
+export function timeLimitsOf(options: ServerOptions): TimeLimits {
   const statement = milliseconds(options.statementSeconds);
   const lock = milliseconds(options.lockSeconds);
   const settings = {

@@ -1,13 +1,13 @@
 import type { Client, ClientConfig } from "pg";
-import { onAbort } from "../../contract/abort.ts";
-import type { Runtime } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
-import { loadOptional } from "../../contract/optional-package.ts";
-import { type RetryPolicy, retry } from "../../contract/retry.ts";
-import { type FromEnvironment, secretOf } from "../kit/secrets.ts";
+import { onAbort } from "../../../contract/abort.ts";
+import type { Runtime } from "../../../contract/context.ts";
+import { MillraceError } from "../../../contract/errors.ts";
+import { loadOptional } from "../../../contract/optional-package.ts";
+import { type RetryPolicy, retry } from "../../../contract/retry.ts";
+import { type FromEnvironment, secretOf } from "../secrets.ts";
 import { toPostgresError } from "./errors.ts";
 import { describeHolders, endTransaction } from "./open-transaction.ts";
-import type { ParsedOptions } from "./options.ts";
+import type { ServerOptions } from "./server-options.ts";
 import { closeClient, Session } from "./session.ts";
 import { type TimeLimits, timeLimitsOf } from "./time-limits.ts";
 
@@ -33,11 +33,14 @@ function urlOf({ host, port, database = "" }: Client): string {
 
 /** Opens connections to the server that the options name. */
 export class Server {
-  readonly #options: ParsedOptions;
+  readonly #options: ServerOptions;
+  readonly #connector: string;
   readonly #runtime: Runtime;
   readonly #limits: TimeLimits;
 
-  constructor(options: ParsedOptions, runtime: Runtime) {
+  /** `connector` is the name of the connector, for errors about secrets. */
+  constructor(connector: string, options: ServerOptions, runtime: Runtime) {
+    this.#connector = connector;
     this.#options = options;
     this.#limits = timeLimitsOf(options);
     this.#runtime = runtime;
@@ -150,6 +153,6 @@ export class Server {
   }
 
   #secret(from: FromEnvironment): string {
-    return secretOf(this.#runtime.env, from, "Postgres");
+    return secretOf(this.#runtime.env, from, this.#connector);
   }
 }

@@ -1,5 +1,5 @@
-import type { Runtime } from "../../contract/context.ts";
-import { processMemory } from "../kit/process-memory.ts";
+import type { Runtime } from "../../../contract/context.ts";
+import { processMemory } from "../process-memory.ts";
 
 /** An access token. */
 export interface Token {
