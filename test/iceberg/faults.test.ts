@@ -2,16 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hasIceberg } from "../../scripts/setup-iceberg.ts";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { Database, PostgresServer } from "../postgres/databases.ts";
-import { BREAKS, PostgresProxy } from "../postgres/proxy.ts";
-import { borrowPostgres } from "../postgres/shared.ts";
-import { temporaryFolder } from "../support/folder.ts";
 import { hasPython } from "../support/python.ts";
-import { type CatalogAddress, postgresCatalog, restCatalog } from "./support/catalog-address.ts";
+import { type CatalogAddress, restCatalog } from "./support/catalog-address.ts";
 import { FAULTS, FaultProxy, type ProxiedRequest } from "./support/fault-proxy.ts";
 import { PythonReaders } from "./support/readers.ts";
 import { type LocalServer, startRestCatalog } from "./support/servers.ts";
 import { IcebergStream } from "./support/stream.ts";
+import { suiteFolder } from "./support/suite-folder.ts";
 
 const SCHEMA = parseDdl("id bigint, word string");
 const rowsOf = (batchId: number) => [10 * batchId, 10 * batchId + 1].map((id) => [id, `w${id}`]);
@@ -42,9 +39,10 @@ describe.skipIf(!hasPython || !hasIceberg())("a catalog behind a bad network", (
   describe("REST", () => {
     let server: LocalServer;
     let direct: CatalogAddress;
+    const folder = suiteFolder();
     let tables = 0;
     beforeAll(async () => {
-      server = await startRestCatalog(temporaryFolder());
+      server = await startRestCatalog(folder);
       direct = restCatalog(server.port);
     });
     afterAll(() => server.stop());

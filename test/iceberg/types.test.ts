@@ -51,7 +51,10 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
     { x: null, y: { z: ["1.5", null], d: "2026-11-21" } },
   ],
   "map<int,struct<at:timestamp,raw:binary>>": [
-    { 7: { at: "2026-01-01T00:00:00.123456Z", raw: Uint8Array.of(1) }, 8: null },
+    new Map([
+      [7, { at: "2026-01-01T00:00:00.123456Z", raw: Uint8Array.of(1) }],
+      [-8, null],
+    ]),
   ],
 };
 const TYPES = Object.keys(VALUES);
@@ -99,7 +102,7 @@ const RISING: readonly RisingColumn[] = [
   },
   { name: "day", type: "date", value: dateOf, literal: (row) => quoted(dateOf(row)) },
   {
-    name: "at",
+    name: "moment",
     type: "timestamp",
     value: (row) => `${dateOf(row)}T00:00:00Z`,
     literal: (row) => quoted(`${dateOf(row)}T00:00:00+00:00`),

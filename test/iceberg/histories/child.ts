@@ -1,13 +1,13 @@
 import { openStore } from "../../../local/home.ts";
 import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import type { CatalogOptions } from "../../../shared/connectors/iceberg/catalog/options.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../../shared/contract/errors.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
 import { CountedCalls, type Kill } from "../support/calls.ts";
-import { expireAll, rollBackTo } from "../support/own-maintenance.ts";
+import { expireSnapshots, rollBack } from "../support/own-table.ts";
 import { type BatchName, IcebergStream, type Recorded } from "../support/stream.ts";
-import type { CatalogOptions } from "../../../shared/connectors/iceberg/catalog/options.ts";
 
 /** The process that writes as Millrace does in a random history, and that is killed. */
 
@@ -35,7 +35,7 @@ export type WorkerRequest = Target & { readonly kill?: Kill } & (
         readonly batch: BatchName;
       }
     | { readonly do: "vacuum"; readonly open?: OpenBatch }
-    | { readonly do: "expire" }
+    | { readonly do: "expire"; readonly keep: number }
     | { readonly do: "roll back"; readonly snapshot: string }
   );
 
@@ -66,9 +66,10 @@ async function answer(request: WorkerRequest): Promise<JsonValue> {
     case "vacuum":
       return { files: (await stream.vacuum(request.open)).files };
     case "expire":
-      return await expireAll(options, runtime);
+      return await expireSnapshots(options, request.keep, runtime);
     case "roll back":
-      return await rollBackTo(options, request.snapshot, runtime);
+      await rollBack(options, request.snapshot, runtime);
+      return null;
   }
 }
 

@@ -45,7 +45,7 @@ export class History {
       () => this.#appendByPython(),
       () => this.#deleteByPython(),
       () => this.#deleteByDuckdb(),
-      () => this.#maintain({ do: "expire" }, isKilled),
+      () => this.#maintain({ do: "expire", keep: 1 + table.below(3) }, isKilled),
       () => this.#rollBack(isKilled),
       () => this.#maintain({ do: "vacuum", ...open(pipeline) }, isKilled, pipeline.pipeline),
       ...(table.tools.spark === undefined ? [] : [...spark, ...spark]),
@@ -128,7 +128,10 @@ export class History {
   async #maintain(request: WorkerPart, isKilled: boolean, pipeline: string = "a"): Promise<void> {
     const table = this.#table;
     const kill = isKilled ? { kill: table.newKill(MOST_CALLS) } : {};
-    const outcome = await table.ask(pipeline, `Millrace: ${request.do}`, { ...request, ...kill } as WorkerPart);
+    const outcome = await table.ask(pipeline, `Millrace: ${request.do}`, {
+      ...request,
+      ...kill,
+    } as WorkerPart);
     if (outcome.kind !== "killed") valueOf(outcome);
     await table.verify();
   }

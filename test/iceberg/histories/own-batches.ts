@@ -98,7 +98,10 @@ export class OwnBatches {
       batch.messages = valueOf(outcome) as JsonValue[];
     }
     batch.commitTried = true;
-    await this.#judge(batch, await ask({ do: "commit", ddl, recorded, messages: batch.messages, batch: name }));
+    await this.#judge(
+      batch,
+      await ask({ do: "commit", ddl, recorded, messages: batch.messages, batch: name }),
+    );
   }
 
   async #judge(batch: Batch, outcome: Outcome): Promise<void> {

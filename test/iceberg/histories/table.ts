@@ -1,6 +1,6 @@
 import { pick } from "../../faults/chance.ts";
-import type { CatalogAddress } from "../support/catalog-address.ts";
 import type { Kill } from "../support/calls.ts";
+import type { CatalogAddress } from "../support/catalog-address.ts";
 import { ownRows } from "../support/own-table.ts";
 import type { PythonReaders, Row, SparkReader } from "../support/readers.ts";
 import type { WorkerRequest } from "./child.ts";

@@ -25,15 +25,19 @@ export function sqliteCatalog(warehouse: string, name = "millrace"): CatalogAddr
   };
 }
 
-/** The SQL catalog in a database of PostgreSQL. */
+/**
+ * The SQL catalog in a database of PostgreSQL. Millrace finds the password in the variable
+ * PGPASSWORD of its runtime.
+ */
 export function postgresCatalog(
-  { connection: { host, port, user, database } }: Database,
+  { connection: { host, port, user, database } }: Pick<Database, "connection">,
   warehouse: string,
   name = "millrace",
 ): CatalogAddress {
   const place = `${host}:${port}/${database}`;
   return {
     name,
+    millrace: { type: "postgres", connection: { host, port, user, database }, warehouse, name },
     pyiceberg: {
       type: "sql",
       uri: `postgresql+psycopg2://${user}:${encodeURIComponent(PASSWORD)}@${place}`,
