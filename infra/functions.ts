@@ -10,9 +10,10 @@ import { METRICS_NAMESPACE, POWERTOOLS } from "../shared/aws/names.ts";
 import { type FunctionSettings, formatSettings, type SecretReference } from "../shared/aws/settings.ts";
 import { grant } from "./accept.ts";
 import { type Figures, leaseSeconds } from "./figures.ts";
+import type { StepName } from "./folders.ts";
 import { leftOutArguments } from "./optional-packages.ts";
 import { lockFileStandIn, modulePathInProject } from "./package-paths.ts";
-import { type Places, type StepName, statementsOf } from "./permissions.ts";
+import { type Places, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
 
 /**

@@ -18,11 +18,13 @@ import type { PipelineDescription } from "../shared/contract/pipeline-descriptio
 import { STORE_FOLDER } from "../shared/contract/store-layout.ts";
 import { describePipeline } from "./describe-pipeline.ts";
 import { figuresOf } from "./figures.ts";
+import { folderOf, listing, objects } from "./folders.ts";
 import { functionsOf, keysOf } from "./functions.ts";
+import { icebergTableOf } from "./iceberg-permissions.ts";
 import { PipelineMetrics } from "./metrics.ts";
 import { executionsFailed, Monitoring } from "./monitoring.ts";
 import { checkImports, checkOptions } from "./optional-packages.ts";
-import { folderOf, listing, objects, type Places, tableArn } from "./permissions.ts";
+import { type Places, tableArn } from "./permissions.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 import { Schedules } from "./schedules.ts";
 import { machineOf, PipelineStateMachine } from "./state-machine.ts";
@@ -77,6 +79,7 @@ export class MicroBatchPipeline extends Construct {
     const lake = folderOf(this, "Lake", description.path);
     const source = folderOf(this, "Source", description.sourcePath);
     const sinkTable = tableArn(this, description.sinkTable);
+    const iceberg = icebergTableOf(this, pipeline, description.iceberg);
     this.#places = {
       pipeline,
       table: this.table,
@@ -85,6 +88,7 @@ export class MicroBatchPipeline extends Construct {
       ...(lake === undefined ? {} : { lake }),
       ...(source === undefined ? {} : { source }),
       ...(sinkTable === undefined ? {} : { sinkTable }),
+      ...(iceberg === undefined ? {} : { iceberg }),
     };
 
     const context = {

@@ -1,14 +1,12 @@
 import { Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
-import { Bucket, type IBucket } from "aws-cdk-lib/aws-s3";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 import { pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
-import { parseS3Url } from "../shared/aws/s3-url.ts";
 import { BATCH_FILE, STORE_FOLDER, TABLE_FOLDER } from "../shared/contract/store-layout.ts";
-
-/** The steps that run as Lambda functions. */
-export type StepName = "Plan" | "Write" | "Finalize" | "Vacuum";
+import { type Folder, listing, objects, type StepName, uploads } from "./folders.ts";
+import { type IcebergTable, icebergStatements } from "./iceberg-permissions.ts";
 
 /** Where the data of a pipeline is stored. */
 export interface Places {
@@ -23,19 +21,8 @@ export interface Places {
   readonly source?: Folder;
   /** ARN of the table that a DynamoDB sink writes. */
   readonly sinkTable?: string;
-}
-
-/** A folder outside the pipeline's own store. */
-export interface Folder {
-  readonly bucket: IBucket;
-  /** Key prefix without slashes at its ends; empty for the whole bucket. */
-  readonly prefix: string;
-}
-
-/** Returns the folder of an `s3://bucket/prefix` path, or `undefined` for any other path. */
-export function folderOf(scope: Construct, id: string, path: string | undefined): Folder | undefined {
-  const place = parseS3Url(path ?? "");
-  return place && { bucket: Bucket.fromBucketName(scope, id, place.bucket), prefix: place.prefix };
+  /** The Iceberg table of the sink. */
+  readonly iceberg?: IcebergTable;
 }
 
 /** Returns the ARN of a table, which is given by its name or ARN. */
@@ -57,6 +44,7 @@ export function statementsOf(step: StepName, places: Places): readonly PolicySta
     ...(places.lake === undefined ? [] : LAKE[step](places.lake)),
     ...(places.source === undefined ? [] : SOURCE[step](places.source)),
     ...(places.sinkTable === undefined ? [] : SINK_TABLE[step](places.sinkTable)),
+    ...(places.iceberg === undefined ? [] : icebergStatements(step, places.iceberg)),
   ];
 }
 
@@ -245,36 +233,4 @@ export function listsOfTasks(places: Places): PolicyStatement {
 /** Returns the pattern for the files of one kind in all batches. */
 function batchFiles(kind: keyof typeof BATCH_FILE): string {
   return `${STORE_FOLDER.batches}/*/${BATCH_FILE[kind]}*`;
-}
-
-export function objects(
-  { bucket, prefix }: Folder,
-  actions: readonly string[],
-  keys: readonly string[],
-): PolicyStatement {
-  return new PolicyStatement({
-    actions: actions.map((action) => `s3:${action}`),
-    resources: keys.map((key) => bucket.arnForObjects(prefix === "" ? key : `${prefix}/${key}`)),
-  });
-}
-
-/** Returns the permission to list below these prefixes; an empty one is the whole bucket. */
-export function listing({ bucket }: Folder, ...prefixes: readonly string[]): PolicyStatement {
-  const patterns = prefixes.map((prefix) => `${prefix}/*`);
-  return new PolicyStatement({
-    actions: ["s3:ListBucket"],
-    resources: [bucket.bucketArn],
-    ...(prefixes.includes("") ? {} : { conditions: { StringLike: { "s3:prefix": patterns } } }),
-  });
-}
-
-/**
- * Returns the permission to list unfinished uploads. It applies to a whole bucket because the
- * action does not support prefixes.
- */
-function uploads({ bucket }: Folder): PolicyStatement {
-  return new PolicyStatement({
-    actions: ["s3:ListBucketMultipartUploads"],
-    resources: [bucket.bucketArn],
-  });
 }

@@ -2,7 +2,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { causeOf, MillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
 import { parseOptions } from "../shared/contract/options/parse.ts";
-import type { DescriptionAnswer } from "../shared/contract/pipeline-description.ts";
+import type { DescriptionAnswer, IcebergDescription } from "../shared/contract/pipeline-description.ts";
 import { forbidExit } from "../shared/engine/run/process-guard.ts";
 import { loadPipeline } from "./load-pipeline.ts";
 
@@ -26,18 +26,24 @@ async function answer(entry: string): Promise<DescriptionAnswer> {
     const sourcePath = textOf(await parseOptions(source.dataSource, source.options), "path");
     const sinkOptions = await parseOptions(sink.dataSource, sink.options);
     // The name is compared, because importing the class would load the AWS SDK.
-    const sinkTable = sink.dataSource.name === "dynamodb" ? textOf(sinkOptions, "table") : undefined;
+    const { name: format } = sink.dataSource;
+    const sinkTable = format === "dynamodb" ? textOf(sinkOptions, "table") : undefined;
     return {
       name,
       ...optional("path", textOf(sinkOptions, "path")),
       ...optional("sourcePath", sourcePath),
       ...optional("sinkTable", sinkTable),
+      ...(format === "iceberg" ? { iceberg: icebergOf(sinkOptions as IcebergDescription) } : {}),
     };
   } catch (error) {
     if (!MillraceError.is(error)) return { error: { message: String(error) } };
     const cause = causeOf(error);
     return { error: { ...error.toRecord(), ...(cause === undefined ? {} : { cause }) } };
   }
+}
+
+function icebergOf({ table, location, catalog }: IcebergDescription): IcebergDescription {
+  return { table, ...optional("location", location), ...optional("catalog", catalog) };
 }
 
 /** Returns the option, if it is text. */

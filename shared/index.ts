@@ -130,3 +130,4 @@ export {
 export { type InstantLike, roundDown, settledNow } from "./contract/time.ts";
 export { TimeRange, type TimeRangeJson } from "./contract/time-range.ts";
 export type { Trigger } from "./contract/trigger.ts";
+export type { OnSchemaChange } from "./contract/write/write-info.ts";

@@ -85,29 +85,36 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: [],
   },
   "shared/connectors/kit": {
-    holds: "what several connectors need: staging, clients, secrets, digests, JSON, column names",
-    imports: ["shared/contract", "shared/arrow", "shared/aws"],
+    holds: "what several connectors need: staging, clients, secrets, digests, JSON, Parquet, column names",
+    imports: ["shared/contract", "shared/arrow", "shared/aws", "shared/connectors/kit/zlib.ts"],
     packages: [
       "@aws-sdk/*",
       "@smithy/node-http-handler",
       "apache-arrow",
+      "hysnappy",
       "node:crypto",
       "node:worker_threads",
+      "pg",
       "zod",
     ],
+  },
+  "shared/connectors/kit/zlib.ts": {
+    holds: "decompression in one call, which comes with Node",
+    imports: [],
+    packages: ["node:zlib"],
   },
   "shared/connectors/arrow-table": connector("a table of Arrow files and a log"),
   "shared/connectors/dynamodb": connector("items of a DynamoDB table", "@aws-sdk/client-dynamodb"),
   "shared/connectors/events": connector("a series of events that each run makes again"),
   "shared/connectors/files": {
     holds: "CSV, JSON lines, text, Parquet and Arrow files",
-    imports: [...FOR_CONNECTORS, "shared/connectors/files/node.ts"],
-    packages: ["apache-arrow", "zod", "csv-parse", "hysnappy"],
+    imports: [...FOR_CONNECTORS, "shared/connectors/files/node.ts", "shared/connectors/kit/zlib.ts"],
+    packages: ["apache-arrow", "zod", "csv-parse"],
   },
   "shared/connectors/files/node.ts": {
-    holds: "streams, gzip, hashes and globs, which come with Node",
+    holds: "streams, gzip and globs, which come with Node",
     imports: [],
-    packages: ["node:buffer", "node:path/posix", "node:stream", "node:zlib"],
+    packages: ["node:path/posix", "node:stream", "node:zlib"],
   },
   "shared/connectors/iceberg": connector(
     "tables of Apache Iceberg: catalogs, Parquet files, snapshots",
@@ -169,7 +176,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     holds: "the `millrace` command",
     imports: [
-      ...[...FOR_CONNECTORS, "shared/connectors/arrow-table", "shared/testing"],
+      ...[...FOR_CONNECTORS, "shared/connectors/arrow-table", "shared/connectors/iceberg"],
+      ...["shared/testing"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
       ...["shared/platform/embedded", "shared/platform/aws", "shared/platform/memory"],
       ...["local", "functions", "infra"],

@@ -4,7 +4,7 @@ import { ValueMismatch } from "./builders/builder.ts";
 import { columnBuilder } from "./builders/index.ts";
 import { convertColumn, differenceOf, nullColumn } from "./convert/columns.ts";
 import { UnfitValue } from "./convert/leaves.ts";
-import { floatText } from "./number-text.ts";
+import { decimalText, floatText } from "./number-text.ts";
 import { type Key, keysOf } from "./predicates/keys.ts";
 import { rowType } from "./row-type.ts";
 import { rowsOf } from "./rows.ts";
@@ -24,29 +24,44 @@ export class CastFailure extends Error {
 /** Returns a column of a record batch in another type. Throws `CastFailure`. */
 export type Cast = (batch: RecordBatch, column: number) => Data;
 
+/** What happens to fields of structs inside columns that only one of the types has. */
+export interface InnerFields {
+  /** Fields that the found type lacks: the types do not match, or the fields are null. */
+  readonly missing: "refuse" | "null";
+  /** Fields that the wanted type lacks. */
+  readonly extra: "refuse" | "leave-out";
+}
+
+/** The types must have the same fields. */
+export const SAME_FIELDS: InnerFields = { missing: "refuse", extra: "refuse" };
+
 /**
  * Returns the cast of a column to the type of another, or `undefined` if Spark does not store
  * values of one type as the other, or if values would change. Numbers may be stored as other kinds
  * of numbers if each value stays the same, and all values but nested ones as text.
  */
-export function castTo(from: Field, to: Field): Cast | undefined {
+export function castTo(from: Field, to: Field, inner: InnerFields = SAME_FIELDS): Cast | undefined {
   const [found, wanted] = [rowType(from.type), to.type];
   if (DataType.isNull(found)) return (batch) => nullColumn(wanted, batch.numRows);
   // The builder of text checks the lengths of a `varchar` or `char`.
   const isLimited = lengthLimit(to) !== undefined;
-  if (!isLimited && isSafe(from.type, wanted)) return safeCast(wanted);
+  if (!isLimited && isSafe(from.type, wanted, inner)) return safeCast(wanted);
   if (DataType.isUtf8(wanted)) return isNested(found) ? undefined : textCast(to);
   const convert = converterOf(found, wanted);
   return convert && valueCast(to, convert);
 }
 
 /** True if each value of the found type is one of the wanted type, or is a time. */
-function isSafe(found: DataType, wanted: DataType): boolean {
+function isSafe(found: DataType, wanted: DataType, { missing, extra }: InnerFields): boolean {
   let isSameShape = true;
-  const noMissing = () => {
-    isSameShape = false;
+  const onMissing = ({ nullable }: Field) => {
+    if (missing === "refuse" || !nullable) isSameShape = false;
   };
-  return differenceOf(found, wanted, "", noMissing) === undefined && hasNoMore(found, wanted) && isSameShape;
+  return (
+    differenceOf(found, wanted, "", onMissing) === undefined &&
+    (extra === "leave-out" || hasNoMore(found, wanted)) &&
+    isSameShape
+  );
 }
 
 /** True if no struct of the found type has a field that the wanted type does not have. */
@@ -125,12 +140,6 @@ function sameFloat(key: Key, isSingle: boolean): number {
     key,
     "a number with more digits, or outside it",
   );
-}
-
-function decimalText(unscaled: bigint, scale: number): string {
-  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0");
-  const sign = unscaled < 0n ? "-" : "";
-  return `${sign}${digits.slice(0, digits.length - scale)}.${digits.slice(digits.length - scale)}`;
 }
 
 /** Builds the column anew from its values. */

@@ -2,7 +2,7 @@ import { type Data, type Field, makeData, RecordBatch, Schema, Struct } from "ap
 import { typeName } from "../contract/ddl/print.ts";
 import { lengthLimit } from "../contract/ddl/types.ts";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
-import { type Cast, CastFailure, castTo } from "./cast-column.ts";
+import { type Cast, CastFailure, castTo, type InnerFields, SAME_FIELDS } from "./cast-column.ts";
 import { findNull, presenceOf } from "./conform.ts";
 import { nullColumn } from "./convert/columns.ts";
 import { rebind } from "./ipc-file.ts";
@@ -32,18 +32,21 @@ interface Pair {
 
 /**
  * Finds the columns of a table in rows, by Spark's rules of store assignment: names are compared
- * without case, a column that the rows lack is null, and each value must keep its meaning. Throws
- * `COLUMNS_NOT_MATCHED` with all problems.
+ * without case, a column that the rows lack is null, and each value must keep its meaning. `inner`
+ * is for fields inside structs. Throws `COLUMNS_NOT_MATCHED` with all problems.
  */
 export function matchColumns(
   source: Schema,
   table: Schema,
   by: "name" | "position",
   where: ErrorLocation,
+  inner: InnerFields = SAME_FIELDS,
 ): ColumnMatch {
   const problems: string[] = [];
   const pairs =
-    by === "name" ? pairsByName(source, table, problems) : pairsByPosition(source, table, problems);
+    by === "name"
+      ? pairsByName(source, table, problems, inner)
+      : pairsByPosition(source, table, problems, inner);
   if (problems.length > 0) {
     throw new MillraceError("COLUMNS_NOT_MATCHED", `the rows do not fit the table: ${problems.join("; ")}`, {
       where,
@@ -67,13 +70,13 @@ function describe(schema: Schema): string {
     .join(", ");
 }
 
-function pairsByName(source: Schema, table: Schema, problems: string[]): Pair[] {
+function pairsByName(source: Schema, table: Schema, problems: string[], inner: InnerFields): Pair[] {
   const used = new Set<number>();
   const pairs = table.fields.map((field) => {
     const found = indexesOf(source, field.name);
     for (const index of found) used.add(index);
     if (found.length > 1) problems.push(`the rows have "${field.name}" ${found.length} times`);
-    return pairOf(source, field, found[0], problems);
+    return pairOf(source, field, found[0], problems, inner);
   });
   for (const [i, { name }] of source.fields.entries()) {
     if (!used.has(i)) problems.push(`"${name}" is not in the table`);
@@ -86,13 +89,19 @@ function indexesOf({ fields }: Schema, name: string): readonly number[] {
   return fields.flatMap((field, i) => (field.name.toLowerCase() === wanted ? [i] : []));
 }
 
-function pairsByPosition(source: Schema, table: Schema, problems: string[]): Pair[] {
+function pairsByPosition(source: Schema, table: Schema, problems: string[], inner: InnerFields): Pair[] {
   const [found, wanted] = [source.fields.length, table.fields.length];
   if (found !== wanted) problems.push(`the rows have ${found} columns, and the table has ${wanted}`);
-  return table.fields.slice(0, found).map((field, i) => pairOf(source, field, i, problems));
+  return table.fields.slice(0, found).map((field, i) => pairOf(source, field, i, problems, inner));
 }
 
-function pairOf(source: Schema, field: Field, index: number | undefined, problems: string[]): Pair {
+function pairOf(
+  source: Schema,
+  field: Field,
+  index: number | undefined,
+  problems: string[],
+  inner: InnerFields,
+): Pair {
   const own = index === undefined ? undefined : source.fields[index];
   if (own === undefined) {
     if (!field.nullable) problems.push(`"${field.name}" is missing, and is NOT NULL in the table`);
@@ -100,7 +109,7 @@ function pairOf(source: Schema, field: Field, index: number | undefined, problem
   }
   const nullable = field.nullable && own.nullable;
   const isSame = isSameType(own.type, field.type) && isShortEnough(own, field);
-  const cast = isSame ? undefined : castTo(own, field);
+  const cast = isSame ? undefined : castTo(own, field, inner);
   if (!isSame && cast === undefined) {
     problems.push(
       `"${field.name}" is ${typeName(own.type)}, which is not safely stored as ${typeName(field.type)}`,

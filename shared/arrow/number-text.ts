@@ -27,3 +27,10 @@ function shortest(value: number, isSingle: boolean): string {
 function withPoint(digits: string, whole: number): string {
   return `${digits.slice(0, whole).padEnd(whole, "0")}.${digits.slice(whole) || "0"}`;
 }
+
+/** Returns the text of a decimal. `scale` is the number of digits after the point. */
+export function decimalText(unscaled: bigint, scale: number): string {
+  if (scale === 0) return String(unscaled);
+  const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, "0");
+  return `${unscaled < 0n ? "-" : ""}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+}

@@ -51,6 +51,12 @@ export interface StoreAccess {
   readonly region?: string;
   readonly endpoint?: string;
   readonly pathStyle?: boolean;
+  /** When the credentials end, in epoch milliseconds. */
+  readonly expiresAt?: number;
+  /**
+   * Returns credentials for the same place that end later. Without it they are used as they are.
+   */
+  readonly refresh?: () => Promise<StoreAccess>;
 }
 
 /**

@@ -10,6 +10,17 @@ export interface PipelineDescription {
   readonly sourcePath?: string;
   /** Name or ARN of the table that a DynamoDB sink writes. */
   readonly sinkTable?: string;
+  /** The table that an Iceberg sink writes. */
+  readonly iceberg?: IcebergDescription;
+}
+
+/** The options of an Iceberg sink that its permissions depend on. None of them is a secret. */
+export interface IcebergDescription {
+  /** Namespace and name. */
+  readonly table: string;
+  readonly location?: string;
+  /** Absent for the catalog of the home. */
+  readonly catalog?: Readonly<Record<string, unknown>>;
 }
 
 /**

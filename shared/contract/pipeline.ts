@@ -13,9 +13,11 @@ import {
   type Overwrite,
   refuseSecondVerb,
 } from "./save-mode.ts";
+import { checkOnSchemaChange } from "./schema-change.ts";
 import type { SchemaLike } from "./schema-like.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
+import type { OnSchemaChange } from "./write/write-info.ts";
 
 /** When a partition counts as stalled, and whether its task then fails. */
 export interface StallPolicy {
@@ -60,6 +62,8 @@ export interface PipelineDefinition {
   readonly overwrites?: Overwrite;
   /** What each batch of a stream does with the rows of the sink. Absent for `append`. */
   readonly outputs?: OutputMode;
+  /** What the sink does if the rows have other columns than its table. Absent: its own default. */
+  readonly schemaChange?: OnSchemaChange;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
 }
@@ -91,6 +95,8 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly overwrites?: Overwrite;
   /** The mode set by `.outputMode()`. A stream pipeline without one appends. */
   readonly outputs?: OutputMode;
+  /** The choice set by `.onSchemaChange()`. Absent: the sink's own default. */
+  readonly schemaChange?: OnSchemaChange;
   /**
    * The policy set by `.stallAfter()`. A pipeline without one reports partitions that stall for 5
    * minutes.
@@ -102,7 +108,7 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly kind = "millrace.pipeline" as const;
 
   constructor(definition: PipelineDefinition) {
-    const { name, source, sink, triggered, saveMode, overwrites, outputs, stall } = definition;
+    const { name, source, sink, triggered, saveMode, overwrites, outputs, schemaChange, stall } = definition;
     this.name = name;
     this.source = source;
     this.sink = sink;
@@ -110,6 +116,7 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
     if (saveMode !== undefined) this.saveMode = saveMode;
     if (overwrites !== undefined) this.overwrites = overwrites;
     if (outputs !== undefined) this.outputs = outputs;
+    if (schemaChange !== undefined) this.schemaChange = schemaChange;
     if (stall !== undefined) this.stall = stall;
   }
 
@@ -128,6 +135,17 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   /** Sets one option of the sink. */
   option<K extends keyof SinkOptions & string>(name: K, value: SinkOptions[K]): this {
     return this.with({ sink: withOptions(this.sink, { [name]: value }) });
+  }
+
+  /**
+   * Sets what the sink does if the rows have other columns than its table. `fail` refuses the batch
+   * when it is planned. `evolve` gives the table new columns and wider types, together with the
+   * rows. `ignore` leaves out columns that the table lacks. In each case a column that the rows
+   * lack is null. Throws `ON_SCHEMA_CHANGE_INVALID`. A run throws `WRITE_NOT_SUPPORTED` if the sink
+   * knows neither `evolve` nor `ignore`.
+   */
+  onSchemaChange(onSchemaChange: OnSchemaChange): this {
+    return this.with({ schemaChange: checkOnSchemaChange(onSchemaChange) });
   }
 
   /**

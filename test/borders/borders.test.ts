@@ -145,11 +145,12 @@ describe("the borders", () => {
 describe("the packages of a room", () => {
   it.each<readonly [string, readonly string[]]>([
     ["node:fs", ["shared/contract", "shared/arrow", "shared/platform/memory", ...ENGINE, ...CONNECTORS]],
-    ["node:zlib", ["shared/connectors/files"]],
+    ["node:zlib", ["shared/connectors/files", "shared/connectors/kit"]],
+    ["hysnappy", PRODUCT.filter((name) => name !== "shared/connectors/kit")],
     ["@aws-sdk/client-s3", ["shared/contract", "shared/arrow", ...ENGINE, ...CONNECTORS, "infra"]],
     ["@aws-sdk/client-s3", ["shared/platform/embedded", "shared/platform/memory"]],
     ["aws-cdk-lib/aws-s3", PRODUCT.filter((name) => name !== "infra")],
-    ["pg", PRODUCT.filter((name) => name !== "shared/connectors/postgres")],
+    ["pg", PRODUCT.filter((name) => !name.endsWith("/postgres") && !name.endsWith("/iceberg"))],
     ["millrace/testing", PRODUCT],
     ["vitest", PRODUCT],
   ])("The borders refuse the package %s in a room that does not list it", (name, rooms) => {

@@ -71,6 +71,8 @@ describe("the type of a pipeline", () => {
     expectTypeOf(batch.overwrite(new EqualTo("id", 1))).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
     expectTypeOf(batch.overwrite).parameter(0).toEqualTypeOf<Filter | Predicate>();
     expectTypeOf(stream.outputMode).parameter(0).toEqualTypeOf<"append" | "complete">();
+    expectTypeOf(stream.onSchemaChange).parameter(0).toEqualTypeOf<"fail" | "evolve" | "ignore">();
+    expectTypeOf(batch.onSchemaChange("fail")).toEqualTypeOf<BatchPipeline<ShelfOptions>>();
     // @ts-expect-error an overwrite has one condition
     expect(() => batch.overwrite()).toThrow(expect.objectContaining({ code: "FILTER_INVALID" }));
     // @ts-expect-error only Spark's own sinks know this mode

@@ -109,3 +109,23 @@ describe("the output mode of a stream pipeline", () => {
     );
   });
 });
+
+describe("the choice of a pipeline for other columns", () => {
+  it("A pipeline has no choice for other columns unless .onSchemaChange() sets one", () => {
+    expect(batch.schemaChange).toBeUndefined();
+    expect(batch.onSchemaChange("evolve").mode("append").schemaChange).toBe("evolve");
+    expect(stream.onSchemaChange("ignore").trigger({ once: true }).schemaChange).toBe("ignore");
+    expect(stream.onSchemaChange("evolve").onSchemaChange("fail").schemaChange).toBe("fail");
+    expect(stream.onSchemaChange("Evolve" as never).schemaChange).toBe("evolve");
+  });
+
+  it("A choice that does not exist is refused, and the error names the three that do", () => {
+    expect(() => batch.onSchemaChange("merge" as never)).toThrow(
+      expect.objectContaining({
+        code: "ON_SCHEMA_CHANGE_INVALID",
+        message: '"merge" is no choice of .onSchemaChange()',
+        hint: 'Write one of .onSchemaChange("fail"), .onSchemaChange("evolve"), .onSchemaChange("ignore").',
+      }),
+    );
+  });
+});

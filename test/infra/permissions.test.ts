@@ -1,6 +1,6 @@
 import { type IVpc, Vpc } from "aws-cdk-lib/aws-ec2";
 import { describe, expect, it } from "vitest";
-import type { StepName } from "../../infra/permissions.ts";
+import type { StepName } from "../../infra/folders.ts";
 import { PACKAGE } from "../support/package.ts";
 import { isAllowed } from "./rights.ts";
 import { ACCOUNT, REGION, type Statement, Synthesized } from "./synthesize.ts";

@@ -1,7 +1,7 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { StepName } from "../../infra/permissions.ts";
+import type { StepName } from "../../infra/folders.ts";
 import type { Finalized, Work } from "../../shared/aws/state.ts";
 import { isAllowed } from "../infra/rights.ts";
 import { Synthesized } from "../infra/synthesize.ts";

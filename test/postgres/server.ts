@@ -9,10 +9,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { freePort } from "../support/free-port.ts";
 import { Databases, PASSWORD, type PostgresServer } from "./databases.ts";
 import { installPostgres, librariesOf, type Programs } from "./install.ts";
 
@@ -182,16 +182,4 @@ function environment(programs: Programs, folder: string): Record<string, string>
     LC_ALL: "C",
     ...librariesOf(programs.root),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("there is no free port");
-  return address.port;
 }

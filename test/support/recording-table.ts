@@ -15,12 +15,16 @@ export interface Recording {
   readonly infos: LogicalWriteInfo[];
   readonly rows: NamedRow[];
   capabilities: readonly TableCapability[];
+  /** The columns of the table. Absent: it has no columns that the engine knows. */
+  schema?: string;
   /** Methods that the builder has besides `build`. */
   builder: readonly ("truncate" | "overwrite" | "overwriteDynamicPartitions")[];
   isCoordinated: boolean;
   isV1: boolean;
   /** Fields of the factory, besides its method. */
   factory: () => object;
+  /** True if the write restores a factory from its recorded fields. */
+  restores: boolean;
   /** Called with the name of each call and its argument; what it throws, the call throws. */
   fault: (call: string, argument: unknown) => void;
   /** What the writer of a task waits for in its commit; the number counts its writers. */
@@ -43,6 +47,7 @@ export function recordingTable(settings: Partial<Recording> = {}): {
     isCoordinated: true,
     isV1: false,
     factory: () => ({}),
+    restores: false,
     fault: () => undefined,
     gate: async () => undefined,
     driverMetrics: {},
@@ -67,6 +72,7 @@ function tableOf(recording: Recording): SupportsWrite {
   return {
     name: "t",
     capabilities: new Set(recording.capabilities),
+    ...(recording.schema === undefined ? {} : { schema: recording.schema }),
     newWriteBuilder(info) {
       note(recording, "newWriteBuilder");
       recording.infos.push(info);
@@ -112,12 +118,24 @@ class RecordedWrite extends Write {
 
   override toBatch(): BatchWrite<unknown> {
     note(this.#recording, "toBatch");
-    return new RecordedBatchWrite(this.#recording);
+    const write = new RecordedBatchWrite(this.#recording);
+    return this.#recording.restores
+      ? Object.assign(write, {
+          restoreBatchWriterFactory: (fields: object) =>
+            restored(this.#recording, "restoreBatchWriterFactory", fields),
+        })
+      : write;
   }
 
   override toStreaming(): StreamingWrite<unknown> {
     note(this.#recording, "toStreaming");
-    return new RecordedStreamingWrite(this.#recording);
+    const write = new RecordedStreamingWrite(this.#recording);
+    return this.#recording.restores
+      ? Object.assign(write, {
+          restoreStreamingWriterFactory: (fields: object) =>
+            restored(this.#recording, "restoreStreamingWriterFactory", fields),
+        })
+      : write;
   }
 
   override supportedCustomMetrics() {
@@ -228,6 +246,11 @@ function factoryOf(recording: Recording) {
       return new RecordedWriter(recording, partitionId);
     },
   };
+}
+
+function restored(recording: Recording, call: string, fields: object) {
+  note(recording, call, fields);
+  return { ...factoryOf(recording), ...fields };
 }
 
 class RecordedWriter extends DataWriter {

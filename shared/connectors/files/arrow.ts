@@ -25,10 +25,10 @@ import { typeName } from "../../contract/ddl/print.ts";
 import { checkFieldNames } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { quoted } from "../kit/column-names.ts";
+import { MalformedFileError } from "../kit/malformed.ts";
+import { unzstd } from "../kit/zlib.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkColumns, checkMissing, checkNotInFolders, columnsMissing } from "./columns.ts";
-import { MalformedFileError } from "./malformed.ts";
-import { unzstd } from "./node.ts";
 import type { ParsedOptions } from "./options.ts";
 
 const CODECS: Codecs = { zstd: unzstd };

@@ -1,5 +1,5 @@
 import { bytesIn } from "../kit/binary-text.ts";
-import { TextMismatch } from "./malformed.ts";
+import { TextMismatch } from "./text-mismatch.ts";
 
 const FORMS = { base64: "base64", hex: "hexadecimal" } as const;
 

@@ -1,9 +1,9 @@
 import type { Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import { checkColumnNames, quoted } from "../kit/column-names.ts";
+import { MalformedFileError } from "../kit/malformed.ts";
 import type { FileBytes } from "./bytes.ts";
 import { folderValues } from "./folder-columns.ts";
-import { MalformedFileError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse";
+import { MalformedRowError } from "../kit/malformed.ts";
 import type { FileBytes } from "./bytes.ts";
 import { hasStray, type LineBreaks, lineBreaksOf } from "./line-breaks.ts";
-import { MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { textOf } from "./text.ts";
 

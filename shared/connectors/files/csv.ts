@@ -2,11 +2,11 @@ import type { Schema } from "apache-arrow";
 import { show } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
+import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkMissing, checkNotInFolders } from "./columns.ts";
 import { type CsvRecord, csvRecords } from "./csv-records.ts";
 import { epochUnit } from "./epoch.ts";
-import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { textConverter } from "./text-values.ts";
 

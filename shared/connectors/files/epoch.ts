@@ -2,7 +2,7 @@ import { DataType, type Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import { quoted } from "../kit/column-names.ts";
 import { type EpochUnit, LIKELIER_UNIT, microsOfEpoch, OUTSIDE_YEARS } from "../kit/epoch.ts";
-import { TextMismatch } from "./malformed.ts";
+import { TextMismatch } from "./text-mismatch.ts";
 
 /** The unit of all columns, or that of some by name. */
 export type EpochOption = EpochUnit | Readonly<Record<string, EpochUnit>>;

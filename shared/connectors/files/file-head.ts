@@ -1,5 +1,5 @@
+import { MalformedFileError } from "../kit/malformed.ts";
 import { canonicalEncoding } from "./encoding.ts";
-import { MalformedFileError } from "./malformed.ts";
 
 /** The number of bytes that `encodingOf` needs, unless the file is shorter. */
 export const HEAD_BYTES = 8;

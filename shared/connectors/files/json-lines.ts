@@ -5,11 +5,11 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
 import { jsonRow } from "../kit/json.ts";
 import { JsonFault, parseJson } from "../kit/json-parser.ts";
+import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
 import { bytesOf } from "./binary-text.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkNotInFolders } from "./columns.ts";
 import { epochOf, epochUnit } from "./epoch.ts";
-import { MalformedFileError, MalformedRowError } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { textOf } from "./text.ts";
 

@@ -1,12 +1,12 @@
 import { Schema } from "apache-arrow";
 import type { Row } from "../../contract/stream-reader.ts";
+import { readFooter } from "../kit/parquet/footer.ts";
+import { readRowGroup } from "../kit/parquet/row-groups.ts";
+import { treeOf } from "../kit/parquet/tree.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkNotInFolders } from "./columns.ts";
 import type { ParsedOptions } from "./options.ts";
-import { readFooter } from "./parquet/footer.ts";
-import { type MatchOptions, matchSchema, schemaOf } from "./parquet/match.ts";
-import { readRowGroup } from "./parquet/row-groups.ts";
-import { treeOf } from "./parquet/tree.ts";
+import { type MatchOptions, matchSchema, schemaOf } from "./parquet-columns.ts";
 
 /**
  * Reads the rows of a Parquet file, one row group after the other. Errors: `COLUMN_MISSING`,

@@ -5,15 +5,16 @@ import { withReadAhead } from "../../arrow/stored-bytes.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
 import { arrowSchema, readArrow } from "./arrow.ts";
 import { FileBytes } from "./bytes.ts";
 import { readCsv } from "./csv.ts";
 import { type FileGroup, type Folder, listFiles } from "./folder.ts";
 import { FolderColumns, folderValues } from "./folder-columns.ts";
 import { readJsonLines } from "./json-lines.ts";
-import { MalformedFileError, MalformedRowError, TextMismatch } from "./malformed.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
+import { TextMismatch } from "./text-mismatch.ts";
 
 /** The file that is being read and the number of rows read from it. */
 interface ReadPosition {

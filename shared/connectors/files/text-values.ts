@@ -4,7 +4,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { EpochUnit } from "../kit/epoch.ts";
 import { bytesOf } from "./binary-text.ts";
 import { epochOf } from "./epoch.ts";
-import { TextMismatch } from "./malformed.ts";
+import { TextMismatch } from "./text-mismatch.ts";
 
 const SPACE = 0x20;
 

@@ -1,7 +1,7 @@
+import { MalformedFileError } from "../kit/malformed.ts";
 import type { FileBytes } from "./bytes.ts";
 import { strictDecoder } from "./encoding.ts";
 import { encodingOf, HEAD_BYTES } from "./file-head.ts";
-import { MalformedFileError } from "./malformed.ts";
 import { compressionOf } from "./names.ts";
 import { gunzip } from "./node.ts";
 import { unzstd } from "./zstd.ts";

@@ -61,19 +61,24 @@ export interface StagedAttempt {
  * Returns the name of a staged file. It is unique for each attempt: batch, partition, both attempt
  * numbers, and a random id.
  */
-export function attemptName(task: TaskContext, id: string): string {
+export function attemptName(task: TaskContext, id: string, suffix: string = ".arrow"): string {
   const batch = batchDigits(task.batchId);
   const partition = partitionDigits(task.partitionId);
-  return `${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}.arrow`;
+  return `${batch}-${partition}-${task.attempt}-${task.attemptNumber}-${id}${suffix}`;
 }
 
 /**
  * Parses batch and attempt from the key of a file in `folder`. Returns `undefined` if another
  * program made the file.
  */
-export function parseAttempt(key: string, folder: string): StagedAttempt | undefined {
-  const name = key.startsWith(folder) ? key.slice(folder.length) : "";
-  const match = /^(\d{12})-\d{6}-(\d+)-\d+-[0-9a-f-]+\.arrow$/.exec(name);
+export function parseAttempt(
+  key: string,
+  folder: string,
+  suffix: string = ".arrow",
+): StagedAttempt | undefined {
+  if (!key.startsWith(folder) || !key.endsWith(suffix)) return undefined;
+  const name = key.slice(folder.length, -suffix.length);
+  const match = /^(\d{12})-\d{6}-(\d+)-\d+-[0-9a-f-]+$/.exec(name);
   return match === null ? undefined : { batchId: Number(match[1]), attempt: Number(match[2]) };
 }
 

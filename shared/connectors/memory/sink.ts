@@ -35,6 +35,8 @@ abstract class MemorySink
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
   readonly insteadOf: Readonly<Partial<Record<TableCapability, string>>> = {
+    AUTOMATIC_SCHEMA_EVOLUTION:
+      "A table in memory keeps each row as it is: remove `.onSchemaChange(…)`, which would change nothing.",
     OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink, without v1Write: partitionBy: ["column"].',
   };
   protected readonly options: SinkOptions;
@@ -110,7 +112,6 @@ function capabilitiesOf({ v1Write, partitionBy }: SinkOptions): ReadonlySet<Tabl
     "TRUNCATE",
     "OVERWRITE_BY_FILTER",
     "ACCEPT_ANY_SCHEMA",
-    "AUTOMATIC_SCHEMA_EVOLUTION",
   ]);
   if (partitionBy !== undefined && !v1Write) capabilities.add("OVERWRITE_DYNAMIC");
   return capabilities;

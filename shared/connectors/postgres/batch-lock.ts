@@ -1,4 +1,4 @@
-import type { Session } from "./session.ts";
+import type { Session } from "../kit/postgres/session.ts";
 
 /**
  * Locks the pipeline's record of batches until the current transaction ends. A commit whose answer

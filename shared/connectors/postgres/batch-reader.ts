@@ -3,13 +3,13 @@ import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import type { Filter } from "../../contract/filters.ts";
 import type { Row } from "../../contract/stream-reader.ts";
-import type { Server } from "./connection.ts";
+import type { Server } from "../kit/postgres/connection.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { type Cursor, cursorOf, Parameters, type Position, splitRows } from "./cursor.ts";
 import { conditionOf } from "./filters.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
-import type { Session } from "./session.ts";
 import { readTable, type Table } from "./table.ts";
 
 /** The rows after position `after` (exclusive) up to `upTo` (inclusive). `null` means no bound. */

@@ -6,8 +6,8 @@ import { canonicalJson } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import { newerFormat } from "../kit/newer-format.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { lockBatches } from "./batch-lock.ts";
-import type { Session } from "./session.ts";
 import { quoteTable } from "./table.ts";
 
 /**

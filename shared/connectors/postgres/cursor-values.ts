@@ -1,8 +1,8 @@
+import type { Session } from "../kit/postgres/session.ts";
 import { type Cursor, type Position, unsafe } from "./cursor.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { ParsedOptions } from "./options.ts";
 import type { Sequence } from "./sequence.ts";
-import type { Session } from "./session.ts";
 
 /** Values that sort before or after all others, in PostgreSQL's text output. */
 const NOT_FINITE = /^(?:NaN|-?infinity)$/i;

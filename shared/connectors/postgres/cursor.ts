@@ -1,8 +1,8 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { sameOffset } from "../../contract/offset.ts";
+import type { Cells, Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import type { ParsedOptions } from "./options.ts";
-import type { Cells, Session } from "./session.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 
 /**

@@ -7,17 +7,18 @@ import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
 import { WriterTable, writerOf } from "../../contract/write/writer-table.ts";
+import { loadDriver, Server } from "../kit/postgres/connection.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
-import { loadDriver, Server } from "./connection.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
 import { type Replaced, replacedBy } from "./replace.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresWriter } from "./writer.ts";
 
+export type { PostgresConnection, PostgresTls } from "../kit/postgres/server-options.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
-export type { PostgresConnection, PostgresOptions, PostgresTls } from "./options.ts";
+export type { PostgresOptions } from "./options.ts";
 
 /**
  * A PostgreSQL table. As a source it reads new rows (stream) or all rows (batch). As a sink it
@@ -95,6 +96,6 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   get #server(): Server {
-    return new Server(this.options, this.runtime);
+    return new Server("Postgres", this.options, this.runtime);
   }
 }

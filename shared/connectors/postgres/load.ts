@@ -1,8 +1,8 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import { jsonRows, sentRows } from "./sent-rows.ts";
-import type { Session } from "./session.ts";
 import type { Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of rows, in one statement. */

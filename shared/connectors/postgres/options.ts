@@ -1,30 +1,6 @@
 import * as z from "zod";
-import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
-
-/** Settings for the encryption of the connection. */
-export interface PostgresTls {
-  /** Trusted CA certificates, in PEM. */
-  readonly ca?: string;
-  /** If false, any server certificate is accepted. Default true. */
-  readonly rejectUnauthorized?: boolean;
-}
-
-/**
- * The server's address and the user. Values that are not set are taken from `PGHOST`, `PGPORT`,
- * `PGDATABASE` and `PGUSER`.
- */
-export interface PostgresConnection {
-  /** Host of the server. Default: `localhost`. */
-  readonly host?: string;
-  /** Port of the server. Default: 5432. */
-  readonly port?: number;
-  /** Name of the database. Default: the user's name. */
-  readonly database?: string;
-  /** Default: the operating system's user that runs the process. */
-  readonly user?: string;
-  /** If set, the connection is encrypted. Default: not encrypted. */
-  readonly ssl?: boolean | PostgresTls;
-}
+import { ONE_SERVER, type PostgresConnection, SECONDS, SERVER } from "../kit/postgres/server-options.ts";
+import type { FromEnvironment } from "../kit/secrets.ts";
 
 /** A table, and how it is read or written. */
 export interface PostgresOptions {
@@ -122,27 +98,9 @@ export interface PostgresOptions {
 const name = z.string().min(1);
 const names = z.array(name).min(1);
 const count = z.int().positive();
-/** Seconds. A PostgreSQL setting in milliseconds holds 24 days. */
-const limit = z.number().min(0.001).max(2_000_000);
-
 export const OPTIONS = z
   .strictObject({
-    url: z.union([z.url({ protocol: /^postgres(ql)?$/ }), fromEnvironment]).optional(),
-    connection: z
-      .strictObject({
-        host: name.optional(),
-        port: z.int().min(1).max(65_535).optional(),
-        database: name.optional(),
-        user: name.optional(),
-        ssl: z
-          .union([
-            z.boolean(),
-            z.strictObject({ ca: name.optional(), rejectUnauthorized: z.boolean().optional() }),
-          ])
-          .optional(),
-      })
-      .optional(),
-    password: fromEnvironment.optional(),
+    ...SERVER,
     table: name,
     columns: names.optional(),
     cursorColumn: name.optional(),
@@ -157,15 +115,10 @@ export const OPTIONS = z
     maxRowsPerBatch: count.default(100_000),
     maxPartitions: count.default(8),
     fetchSize: count.default(10_000),
-    connectSeconds: limit.default(30),
-    statementSeconds: limit.default(600),
-    lockSeconds: limit.default(60),
-    idleSeconds: limit.default(120),
+    idleSeconds: SECONDS.default(120),
     batchesTable: name.optional(),
   })
-  .refine(({ url, connection }) => url === undefined || connection === undefined, {
-    message: "url and connection exclude each other",
-  });
+  .refine(...ONE_SERVER);
 
 /** The options with their defaults. */
 export type ParsedOptions = z.output<typeof OPTIONS>;

@@ -1,7 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { Row } from "../../contract/stream-reader.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
-import type { Session } from "./session.ts";
 
 import { rowConverter } from "./values.ts";
 

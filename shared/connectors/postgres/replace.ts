@@ -6,11 +6,11 @@ import type { Filter } from "../../contract/filters.ts";
 import { filtersOf } from "../../contract/write/convert-filters.ts";
 import { predicatesText } from "../../contract/write/predicate-text.ts";
 import type { Disposition } from "../../contract/write/writer-table.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { Parameters } from "./cursor.ts";
 import { conditionOf } from "./filters.ts";
 import { escapeIdentifier } from "./identifier.ts";
 import { jsonRows, sentRows } from "./sent-rows.ts";
-import type { Session } from "./session.ts";
 import { comparedSchema, type Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of partitions, in one statement. */

@@ -1,6 +1,6 @@
+import type { Session } from "../kit/postgres/session.ts";
 import { type Cursor, unsafe } from "./cursor.ts";
 import type { ParsedOptions } from "./options.ts";
-import type { Session } from "./session.ts";
 
 /** The sequence that fills the cursor column. */
 export interface Sequence {

@@ -1,6 +1,6 @@
 import type { Runtime } from "../../contract/context.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import type { Position } from "./cursor.ts";
-import type { Session } from "./session.ts";
 import type { Table } from "./table.ts";
 
 const POLL_MILLISECONDS = 100;

@@ -9,7 +9,8 @@ import {
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import type { Server } from "./connection.ts";
+import type { Server } from "../kit/postgres/connection.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import {
   type Cursor,
   cursorOf,
@@ -24,7 +25,6 @@ import { refuseHiding, refuseValue } from "./cursor-values.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
 import { type Sequence, safeSequence } from "./sequence.ts";
-import type { Session } from "./session.ts";
 import { settledPosition } from "./settle.ts";
 import { readTable } from "./table.ts";
 import { markAt, partsOf, refuseReset, type TableOffset, type TableState, tableState } from "./table-mark.ts";

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../contract/errors.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { type Cursor, MARK, Parameters, type Position } from "./cursor.ts";
 import type { Sequence } from "./sequence.ts";
-import type { Session } from "./session.ts";
 
 /**
  * What the table was when an offset was reached. It tells a table that began anew from the one that

@@ -17,8 +17,8 @@ import {
 } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import { suggest } from "../../contract/suggest.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
-import type { Session } from "./session.ts";
 
 /** A column as described in PostgreSQL's catalog. */
 export interface Column {

@@ -4,7 +4,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { jsonValue } from "../kit/json.ts";
 import { JsonFault, parseJson } from "../kit/json-parser.ts";
-import type { Cells } from "./session.ts";
+import type { Cells } from "../kit/postgres/session.ts";
 
 /** The object ids of `json` and `jsonb`. */
 const JSON_TYPES: ReadonlySet<number> = new Set([114, 3802]);

@@ -17,6 +17,8 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { suggest } from "../../contract/suggest.ts";
+import type { Server } from "../kit/postgres/connection.ts";
+import type { Session } from "../kit/postgres/session.ts";
 import {
   dropAborted,
   dropStaged,
@@ -28,12 +30,10 @@ import {
 } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { BatchesTable, makeTable } from "./batches-table.ts";
-import type { Server } from "./connection.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
 import { deleteMatching, lockForOverwrite, PartitionDeleter, type Replaced } from "./replace.ts";
-import type { Session } from "./session.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 import { refuseZeroCharacters } from "./zero-characters.ts";
 

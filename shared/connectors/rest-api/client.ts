@@ -3,15 +3,15 @@ import type { Runtime } from "../../contract/context.ts";
 import type { ErrorCode } from "../../contract/error-codes.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { type RetryPolicy, retry } from "../../contract/retry.ts";
+import { readText } from "../kit/http/body.ts";
+import { excerptOf } from "../kit/http/excerpt.ts";
+import { AccessTokens } from "../kit/http/oauth2.ts";
+import { Pace } from "../kit/http/pace.ts";
+import { limitAnswer } from "../kit/http/rate-limits.ts";
 import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { isFromEnvironment } from "../kit/secrets.ts";
-import { readText } from "./body.ts";
 import { Credentials } from "./credentials.ts";
 import { bodyCut, noResponse, notJson, notText, responseTooLarge, statusError } from "./errors.ts";
-import { excerptOf } from "./excerpt.ts";
-import { AccessTokens } from "./oauth2.ts";
-import { Pace } from "./pace.ts";
-import { limitAnswer } from "./rate-limits.ts";
 import type { BodyQuery, Delivery, HttpRequest } from "./request.ts";
 import { fillBody, jsonText } from "./request-body.ts";
 import type { RequestOptions } from "./request-options.ts";
@@ -75,8 +75,9 @@ export class RestClient {
     };
     this.#pace = new Pace(new URL(url).origin, requestsPerSecond, this.#policy, runtime);
     if (options.oauth2 !== undefined) {
+      const requests = { connector: "RestApi", policy: this.#policy, ...options };
       const conceal = (text: string): string => this.#credentials.conceal(text);
-      this.#tokens = new AccessTokens(options.oauth2, options, this.#policy, runtime, conceal);
+      this.#tokens = new AccessTokens(options.oauth2, { ...requests, conceal }, runtime);
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import { formEncoded } from "../kit/http/oauth2.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
-import { formEncoded } from "./oauth2.ts";
 import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
 import { mapJson } from "./request-body.ts";
 import type { RequestOptions } from "./request-options.ts";

@@ -1,5 +1,6 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { kindOf } from "../../contract/json.ts";
+import { parseLinks } from "../kit/http/response-headers.ts";
 import { type JsonPath, pathSteps, showPath, valueAt } from "../kit/json-path.ts";
 import { type AnswerParts, AnswerReader } from "./answer-parts.ts";
 import type { Answer, RestClient } from "./client.ts";
@@ -8,7 +9,6 @@ import type { SourceOptions } from "./options.ts";
 import { pagesLoop } from "./page-errors.ts";
 import { after, keyOf, type PageRef, refOf } from "./page-ref.ts";
 import { endsOn, type LinkedEnd } from "./pagination.ts";
-import { parseLinks } from "./response-headers.ts";
 import { checkNoMore, signOfPages } from "./whole-list.ts";
 
 /** A page that was requested, and what its answer says. */

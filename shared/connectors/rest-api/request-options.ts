@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { isCharset } from "../kit/http/body.ts";
 import { type FromEnvironment, fromEnvironment } from "../kit/secrets.ts";
-import { isCharset } from "./body.ts";
 
 /** The OAuth2 client credentials grant (RFC 6749, section 4.4). */
 export interface OAuth2Options {

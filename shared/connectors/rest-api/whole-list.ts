@@ -1,8 +1,8 @@
 import { MillraceError } from "../../contract/errors.ts";
 import { isPlainObject } from "../../contract/json.ts";
+import { parseLinks } from "../kit/http/response-headers.ts";
 import type { Answer } from "./client.ts";
 import type { ParsedPagination } from "./pagination.ts";
-import { parseLinks } from "./response-headers.ts";
 
 /**
  * Parameters by which APIs page their lists, for the second page and a page size of 1. An API that

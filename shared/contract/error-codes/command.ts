@@ -56,8 +56,8 @@ export const COMMAND = {
     do: "check `--home`",
   },
   TABLE_NOT_FOUND: {
-    means: "there is no table",
-    do: "name the folder that holds `_log`",
+    means: "there is no table, or it was dropped during a commit",
+    do: "name the folder that holds `_log`; a catalog's table is created by the next `millrace run`",
   },
   TRIGGER_INVALID: {
     means: "the trigger is none",
@@ -98,6 +98,10 @@ export const COMMAND = {
   OUTPUT_MODE_INVALID: {
     means: "`.outputMode()` of something else than the two modes, such as Spark's `update`",
     do: "`append` or `complete`",
+  },
+  ON_SCHEMA_CHANGE_INVALID: {
+    means: "`.onSchemaChange()` of something else than `fail`, `evolve` and `ignore`",
+    do: "one of the three",
   },
   SAVE_MODE_NOT_SUPPORTED: {
     means:

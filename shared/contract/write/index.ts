@@ -48,4 +48,4 @@ export type {
   SupportsTruncate,
   WriteBuilder,
 } from "./write-builder.ts";
-export type { LogicalWriteInfo, PhysicalWriteInfo } from "./write-info.ts";
+export type { LogicalWriteInfo, OnSchemaChange, PhysicalWriteInfo } from "./write-info.ts";

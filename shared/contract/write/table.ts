@@ -24,7 +24,11 @@ export type TableCapability =
   | "OVERWRITE_DYNAMIC"
   /** Rows are written as they are, whatever the columns of the table are. */
   | "ACCEPT_ANY_SCHEMA"
-  /** The table takes new columns of the rows. Exists because Spark has it; nothing asks for it. */
+  /**
+   * The table adds new columns of the rows, or leaves them out, as `info.onSchemaChange` says.
+   * `.onSchemaChange("evolve")` and `.onSchemaChange("ignore")` need it. The table then gets the
+   * rows as they are, and matches their columns with its own.
+   */
   | "AUTOMATIC_SCHEMA_EVOLUTION"
   /** Its builder builds a `V1Write`. */
   | "V1_BATCH_WRITE"

@@ -77,7 +77,7 @@ export class SinkSession {
     const pipeline = this.#pipeline;
     const where = { pipeline: pipeline.name };
     const isStream = pipeline.saveMode === undefined;
-    const match = columnMatch(table, schema, where);
+    const match = columnMatch(table, schema, pipeline);
     const info = this.#infoOf(match?.schema ?? schema, request);
     const replaced: Disposition =
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
@@ -140,7 +140,7 @@ export class SinkSession {
     schema: Schema,
     { incarnation, planId = UNKNOWN_PLAN, ...request }: WriteRequest,
   ): LogicalWriteInfo {
-    const { saveMode } = this.#pipeline;
+    const { saveMode, schemaChange } = this.#pipeline;
     // The step that plans has decided to write. Rows that it wrote must not change that.
     const mode = request.isPlanning === true || saveMode === "overwrite" ? saveMode : "append";
     return {
@@ -149,6 +149,7 @@ export class SinkSession {
       options: this.#options as Readonly<Record<string, unknown>>,
       plannedAt: request.plannedAt,
       ...(saveMode === undefined ? {} : optional("saveMode", mode)),
+      ...optional("onSchemaChange", schemaChange),
     };
   }
 

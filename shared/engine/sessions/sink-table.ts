@@ -16,8 +16,11 @@ import type {
 } from "../../contract/write/write-builder.ts";
 import type { Disposition } from "../../contract/write/writer-table.ts";
 
-/** The settings of a pipeline that say what a write does with the rows of the table. */
-export type WriteSettings = Pick<PipelineDefinition, "name" | "saveMode" | "overwrites" | "outputs">;
+/** The settings of a pipeline that say what a write does with the table. */
+export type WriteSettings = Pick<
+  PipelineDefinition,
+  "name" | "saveMode" | "overwrites" | "outputs" | "schemaChange"
+>;
 
 /** Returns which rows of the table the pipeline's writes replace. Throws `FILTER_INVALID`. */
 export function dispositionOf({ saveMode, overwrites, outputs }: WriteSettings): Disposition {
@@ -43,6 +46,7 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
       `the capability "${capability}"`,
       table.insteadOf?.[capability],
     );
+  checkSchemaChange(table, settings);
   if (settings.saveMode === undefined) {
     // As in Spark, complete mode asks the builder and not the capability.
     if (!has("STREAMING_WRITE")) throw lacks("writing of a stream", "STREAMING_WRITE");
@@ -57,13 +61,29 @@ export function checkCapabilities(table: Table, settings: WriteSettings): void {
     throw lacks("dynamic overwrite in a batch", "OVERWRITE_DYNAMIC");
 }
 
+function checkSchemaChange(table: Table, settings: WriteSettings): void {
+  const { schemaChange = "fail" } = settings;
+  if (schemaChange === "fail" || table.capabilities.has("AUTOMATIC_SCHEMA_EVOLUTION")) return;
+  const verb = `.onSchemaChange("${schemaChange}")`;
+  throw notSupported(
+    table,
+    settings,
+    `does not support ${verb}`,
+    'the capability "AUTOMATIC_SCHEMA_EVOLUTION"',
+    table.insteadOf?.AUTOMATIC_SCHEMA_EVOLUTION ??
+      `It needs the capability "AUTOMATIC_SCHEMA_EVOLUTION", as tables of Iceberg have it. Remove \`${verb}\`, and give the rows the columns of the table.`,
+  );
+}
+
 /**
- * Returns how the rows are matched with the columns of the table, by name. `undefined` if the rows
- * are written as they are. Throws `COLUMNS_NOT_MATCHED` or `SCHEMA_INVALID`.
+ * Returns how the rows are matched with the columns of the table, by name. `undefined` if the table
+ * gets the rows as they are. Throws `COLUMNS_NOT_MATCHED` or `SCHEMA_INVALID`.
  */
-export function columnMatch(table: Table, schema: Schema, where: ErrorLocation): ColumnMatch | undefined {
+export function columnMatch(table: Table, schema: Schema, settings: WriteSettings): ColumnMatch | undefined {
   if (table.schema === undefined || table.capabilities.has("ACCEPT_ANY_SCHEMA")) return undefined;
-  return matchColumns(schema, toSchema(table.schema), "name", where);
+  // The table itself adds the other columns of the rows, or leaves them out.
+  if (settings.schemaChange === "evolve" || settings.schemaChange === "ignore") return undefined;
+  return matchColumns(schema, toSchema(table.schema), "name", { pipeline: settings.name });
 }
 
 type AnyBuilder = WriteBuilder &

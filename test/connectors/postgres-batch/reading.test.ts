@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toRecordBatches } from "../../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../../shared/arrow/rows.ts";
-import { Server } from "../../../shared/connectors/postgres/connection.ts";
+import { Server } from "../../../shared/connectors/kit/postgres/connection.ts";
 import { Parameters } from "../../../shared/connectors/postgres/cursor.ts";
 import { conditionOf } from "../../../shared/connectors/postgres/filters.ts";
 import { Postgres, type PostgresOptions } from "../../../shared/connectors/postgres/index.ts";
@@ -190,7 +190,7 @@ describe("a filter", () => {
       const schema = await (await d.source({ table: "t" })).schema();
       const [everything = []] = (await batch(d)).partitions;
       const filters = [...filtersOf(column)].flatMap((one) => [one, new Not(one)]);
-      const done = await new Server(await parseOptions(Postgres, { table: "t" }), d.runtime).use(
+      const done = await new Server("Postgres", await parseOptions(Postgres, { table: "t" }), d.runtime).use(
         async (session) => {
           const table = await readTable(session, "t");
           const parameters = new Parameters();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { excerptOf } from "../../../shared/connectors/rest-api/excerpt.ts";
+import { excerptOf } from "../../../shared/connectors/kit/http/excerpt.ts";
 import type { RestApiOptions } from "../../../shared/connectors/rest-api/index.ts";
 import { runtimeAt } from "../../support/api-server.ts";
 import { failed } from "./one-answer.ts";

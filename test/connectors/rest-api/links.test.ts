@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseLinks } from "../../../shared/connectors/rest-api/response-headers.ts";
+import { parseLinks } from "../../../shared/connectors/kit/http/response-headers.ts";
 import { type Api, failure, serve } from "../../support/api-server.ts";
 import { type Drained, drain } from "./draining-reader.ts";
 import { listOptions } from "./paginated-api.ts";

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { runtime } from "../../../local/home.ts";
-import { Pace } from "../../../shared/connectors/rest-api/pace.ts";
+import { Pace } from "../../../shared/connectors/kit/http/pace.ts";
 import { failure, runtimeAt, serve } from "../../support/api-server.ts";
 import { Clock } from "../../support/clock.ts";
 import { send } from "../rest-api-sink/sending.ts";

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { runtime } from "../../../local/home.ts";
-import { Pace } from "../../../shared/connectors/rest-api/pace.ts";
+import { Pace } from "../../../shared/connectors/kit/http/pace.ts";
 
 /** Takes turns in a thread, as tasks do. Posts the time of each, in milliseconds of the process. */
 const { origin, turns, perSecond } = workerData as { origin: string; turns: number; perSecond: number };

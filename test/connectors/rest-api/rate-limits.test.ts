@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { limitAnswer } from "../../../shared/connectors/rest-api/rate-limits.ts";
+import { limitAnswer } from "../../../shared/connectors/kit/http/rate-limits.ts";
 import { type Reply, runtimeAt } from "../../support/api-server.ts";
 import { failed, read } from "./one-answer.ts";
 

@@ -126,6 +126,31 @@ describe("the order of calls", () => {
     expect(new Set(recording.infos.map(({ queryId }) => queryId)).size).toBe(1);
   });
 
+  it("A write that restores its factory makes it only in the step that plans", async () => {
+    const { calls } = await runBatch({ restores: true, factory: () => ({ plan: "a" }) });
+    const chain = [...CHAIN.slice(0, 3), 'restoreBatchWriterFactory {"plan":"a"}'];
+    expect(calls.slice(0, 9)).toEqual([...CHAIN, "useCommitCoordinator", ...chain]);
+    expect(calls.filter((call) => call.startsWith("createBatchWriterFactory"))).toHaveLength(1);
+    // Two tasks and the commit.
+    expect(calls.filter((call) => call.startsWith("restoreBatchWriterFactory"))).toHaveLength(3);
+    expect(calls).toContain('createWriter [0,{"plan":"a"}]');
+  });
+
+  it("A stream that restores its factory does so in each epoch, with the fields of this epoch", async () => {
+    let epoch = 0;
+    const { recording, dataSource } = recordingTable({ restores: true, factory: () => ({ epoch: epoch++ }) });
+    const numbers = new MemoryStream("restored", "id int");
+    numbers.addData([{ id: 1 }]);
+    const source = pipeline("restored").readStream.format(Memory).options({ stream: "restored" });
+    const stream = source.writeStream.format(dataSource);
+    const first = await runPipeline(stream);
+    numbers.addData([{ id: 2 }]);
+    await runPipeline(stream, { after: first });
+    const restored = recording.calls.filter((call) => call.startsWith("restoreStreamingWriterFactory"));
+    expect(new Set(restored)).toHaveProperty("size", 2);
+    expect(restored).toHaveLength(4);
+  });
+
   it("A stream in complete mode truncates in each epoch, whatever the capabilities are", async () => {
     const { recording, dataSource } = recordingTable({ capabilities: ["STREAMING_WRITE"] });
     new MemoryStream("complete", "id int").addData([{ id: 1 }]);

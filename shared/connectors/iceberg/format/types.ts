@@ -124,6 +124,7 @@ export type TableUpdate =
   | { readonly action: "set-current-schema"; readonly "schema-id": number }
   | { readonly action: "add-snapshot"; readonly snapshot: Snapshot }
   | ({ readonly action: "set-snapshot-ref"; readonly "ref-name": string } & SnapshotRef)
+  | { readonly action: "remove-snapshot-ref"; readonly "ref-name": string }
   | { readonly action: "remove-snapshots"; readonly "snapshot-ids": readonly bigint[] }
   | { readonly action: "set-properties"; readonly updates: Readonly<Record<string, string>> }
   | { readonly action: "remove-properties"; readonly removals: readonly string[] };

@@ -119,6 +119,8 @@ class Draft {
         return this.#addSnapshot(update.snapshot);
       case "set-snapshot-ref":
         return this.#setRef(update);
+      case "remove-snapshot-ref":
+        return this.#removeRef(update["ref-name"]);
       case "remove-snapshots":
         return this.#removeSnapshots(new Set(update["snapshot-ids"]));
       case "set-properties":
@@ -200,6 +202,12 @@ class Draft {
     if (name === MAIN && ref.type !== "branch") throw this.#invalid("main must be a branch");
     this.#change({ refs: { ...refs, [name]: ref } });
     if (name === MAIN) this.#setHead(snapshot);
+  }
+
+  #removeRef(name: string): undefined {
+    if (name === MAIN) throw this.#invalid("main cannot be removed");
+    const { [name]: _, ...refs } = this.#metadata.refs;
+    if (Object.keys(refs).length < Object.keys(this.#metadata.refs).length) this.#change({ refs });
   }
 
   #setHead(snapshot: Snapshot): void {

@@ -1,0 +1,46 @@
+import { type RecordBatch, Schema } from "apache-arrow";
+import { rebind } from "../../../arrow/ipc-file.ts";
+import { matchColumns } from "../../../arrow/match-columns.ts";
+import { selectColumns } from "../../../arrow/select.ts";
+import type { ErrorLocation } from "../../../contract/errors.ts";
+import { arrowSchemaOf } from "../format/arrow-schema.ts";
+import type { IcebergSchema } from "../format/types.ts";
+
+/** How rows are brought into the form in which a table's files have them. */
+export interface CanonicalRows {
+  /** The Arrow schema of the table, with Iceberg's field ids. */
+  readonly schema: Schema;
+  /**
+   * Returns the rows with that schema. `rowsBefore` is the number of rows in earlier record
+   * batches, for errors. Throws `ROW_MISMATCH` at a value that would change, or at a null that the
+   * table does not take.
+   */
+  apply(batch: RecordBatch, rowsBefore: number): RecordBatch;
+}
+
+/**
+ * Finds the columns of a table in rows, by name and by Spark's rules of store assignment. Columns
+ * and fields of structs that the rows lack are null. Those that the table lacks are refused, or
+ * left out. Throws `COLUMNS_NOT_MATCHED` with all problems.
+ */
+export function canonicalRows(
+  rows: Schema,
+  target: IcebergSchema,
+  where: ErrorLocation,
+  extra: "refuse" | "leave-out",
+): CanonicalRows {
+  const schema = arrowSchemaOf(target);
+  const known = new Set(schema.fields.map(({ name }) => name.toLowerCase()));
+  const kept = rows.fields.filter(({ name }) => extra === "refuse" || known.has(name.toLowerCase()));
+  const isWhole = kept.length === rows.fields.length;
+  const names = kept.map(({ name }) => name);
+  const { apply } = matchColumns(isWhole ? rows : new Schema(kept), schema, "name", where, {
+    missing: "null",
+    extra,
+  });
+  return {
+    schema,
+    apply: (batch, rowsBefore) =>
+      rebind(schema, apply(isWhole ? batch : selectColumns(batch, names), rowsBefore)),
+  };
+}

@@ -1,0 +1,153 @@
+import { Data, RecordBatch, RecordBatchStreamWriter, type Schema, Struct } from "apache-arrow";
+import type * as ParquetWasm from "parquet-wasm";
+import { ColumnEncoder } from "../../../arrow/ipc/column-encoder.ts";
+import { MillraceError } from "../../../contract/errors.ts";
+import { loadOptional } from "../../../contract/optional-package.ts";
+import type { FileIo } from "../file-io.ts";
+import { footerStatistics, type RowGroupStatistics } from "./parquet-footer.ts";
+import type { Wasm } from "./parquet-settings.ts";
+
+type WasmBatch = ParquetWasm.RecordBatch;
+
+/** Loads the Parquet writer. Error: `DEPENDENCY_MISSING`. */
+export function loadParquetWriter(): Promise<Wasm> {
+  return loadOptional("parquet-wasm", () => import("parquet-wasm"));
+}
+
+/** What is known of a Parquet file after it is stored. */
+export interface StoredParquet {
+  readonly location: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly rowGroups: readonly RowGroupStatistics[];
+}
+
+/** The end of a stored file that is kept for its footer has at least this size. */
+const TAIL_BYTES = 4 * 1024 * 1024;
+
+/**
+ * A Parquet file that is encoded and stored while its rows come in. Its bytes go to the store as
+ * each row group ends. It must be ended by `close` or `abort`, because the writer is in the memory
+ * of WebAssembly, which is not collected.
+ *
+ * The writer of parquet-wasm treats an error of its input as the end of the rows, and passes over
+ * rows that it cannot write. So its input always ends normally, and `close` compares the number of
+ * rows in the file with the number of rows that came in.
+ */
+export class ParquetFile {
+  readonly location: string;
+  readonly #wasm: Wasm;
+  readonly #input: WritableStreamDefaultWriter<WasmBatch>;
+  readonly #stored: Promise<void>;
+  #output: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #failure: unknown;
+  #isAborted = false;
+  #rows = 0;
+  #bytes = 0;
+  #tail: Uint8Array[] = [];
+
+  constructor(wasm: Wasm, properties: ParquetWasm.WriterProperties, io: FileIo, location: string) {
+    this.#wasm = wasm;
+    this.location = location;
+    // A batch is handed over only when the writer asks for it, so at most one waits.
+    const pipe = new TransformStream<WasmBatch, WasmBatch>(undefined, undefined, { highWaterMark: 0 });
+    this.#input = pipe.writable.getWriter();
+    const output = wasm.transformParquetStream(pipe.readable, properties);
+    this.#stored = io.write(location, this.#chunks(output)).catch(async (error: unknown) => {
+      this.#failure ??= error;
+      await this.#output?.cancel();
+    });
+  }
+
+  /** Bytes that the store has taken. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Writes rows. Resolves when the writer has taken them. Throws if the file cannot be stored. */
+  async write(schema: Schema, batches: readonly RecordBatch[]): Promise<void> {
+    const table = this.#wasm.Table.fromIPCStream(ipcStream(schema, batches));
+    const parts = table.recordBatches();
+    table.free();
+    try {
+      for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+        this.#checkStored();
+        this.#rows += part.numRows;
+        await this.#input.write(part);
+      }
+      this.#checkStored();
+    } finally {
+      for (const part of parts) part.free();
+    }
+  }
+
+  /** Ends the file, and waits until it is stored. Error: `PARQUET_NOT_WRITTEN`. */
+  async close(): Promise<StoredParquet> {
+    await this.#input.close();
+    await this.#stored;
+    this.#checkStored();
+    const rowGroups = footerStatistics(Buffer.concat(this.#tail));
+    const rows = rowGroups?.reduce((sum, group) => sum + group.rows, 0);
+    if (rowGroups === undefined || rows !== this.#rows) {
+      throw new MillraceError(
+        "PARQUET_NOT_WRITTEN",
+        `the Parquet writer was given ${this.#rows} rows, and the file ${this.location} has ${rows ?? "no footer"}`,
+        {
+          where: { path: this.location },
+          hint: "Run again: `millrace run`. If it happens again, please report it with the schema of the rows.",
+        },
+      );
+    }
+    return { location: this.location, rows: this.#rows, bytes: this.#bytes, rowGroups };
+  }
+
+  /** Ends the writer, and does not store the file. Resolves when nothing is stored any more. */
+  async abort(): Promise<void> {
+    this.#isAborted = true;
+    await this.#output?.cancel();
+    await this.#input.close().catch(() => undefined);
+    await this.#stored;
+  }
+
+  async *#chunks(starting: Promise<ReadableStream<Uint8Array>>): AsyncGenerator<Uint8Array> {
+    this.#output = (await starting).getReader();
+    for (;;) {
+      const { done, value } = await this.#output.read();
+      // The store keeps no part of a file whose bytes end with an error.
+      if (this.#isAborted) throw new AbortedFile();
+      if (done) return;
+      this.#bytes += value.length;
+      this.#keepTail(value);
+      yield value;
+    }
+  }
+
+  #keepTail(chunk: Uint8Array): void {
+    this.#tail.push(chunk);
+    let after = this.#tail.reduce((sum, { length }) => sum + length, 0);
+    while (after - (this.#tail[0]?.length ?? 0) >= TAIL_BYTES) after -= this.#tail.shift()?.length ?? 0;
+  }
+
+  #checkStored(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** Ends the bytes of a file that is not to be stored. */
+class AbortedFile extends Error {}
+
+/** Encodes record batches as an Arrow IPC stream, without slices, which apache-arrow writes wrongly. */
+function ipcStream(schema: Schema, batches: readonly RecordBatch[]): Uint8Array {
+  const encoder = new ColumnEncoder();
+  const whole = batches.map(({ numRows, data }) => {
+    const columns = schema.fields.map(({ type, name }, i) =>
+      encoder.encode(type, data.children[i] as Data, name),
+    );
+    return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, numRows, 0, undefined, columns));
+  });
+  return RecordBatchStreamWriter.writeAll(whole).toUint8Array(true);
+}

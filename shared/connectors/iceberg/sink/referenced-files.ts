@@ -1,0 +1,51 @@
+import { type FileIo, storeLocation } from "../file-io.ts";
+import { decodeManifest } from "../format/manifest.ts";
+import { decodeManifestList } from "../format/manifest-list.ts";
+import type { ManifestFile, TableMetadata } from "../format/types.ts";
+
+/** Number of manifests that are read at once. */
+const AT_ONCE = 8;
+
+/**
+ * The files that any snapshot of a table names: manifest lists, manifests and, below a folder, data
+ * files. Manifests do not change, so each is read once.
+ */
+export class ReferencedFiles {
+  readonly #io: FileIo;
+  readonly #isWanted: (dataFile: string) => boolean;
+  readonly #named = new Set<string>();
+  readonly #lists = new Set<string>();
+  readonly #manifests = new Set<string>();
+
+  constructor(io: FileIo, isWanted: (dataFile: string) => boolean) {
+    this.#io = io;
+    this.#isWanted = isWanted;
+  }
+
+  has(location: string): boolean {
+    // Programs write the same location in several ways: file:/a and file:///a, s3a:// and s3://.
+    const place = storeLocation(location);
+    return this.#named.has(place) || this.#lists.has(place) || this.#manifests.has(place);
+  }
+
+  /** Adds the files of snapshots that are new. Error: `TABLE_FILE_MISSING`. */
+  async read({ snapshots }: Pick<TableMetadata, "snapshots">): Promise<void> {
+    for (const { "manifest-list": list } of snapshots) {
+      if (this.#lists.has(storeLocation(list))) continue;
+      const unread = decodeManifestList(await this.#io.read(list)).filter(
+        ({ manifestPath }) => !this.#manifests.has(storeLocation(manifestPath)),
+      );
+      for (let i = 0; i < unread.length; i += AT_ONCE)
+        await Promise.all(unread.slice(i, i + AT_ONCE).map((file) => this.#readManifest(file)));
+      this.#lists.add(storeLocation(list));
+    }
+  }
+
+  async #readManifest(file: ManifestFile): Promise<void> {
+    const entries = decodeManifest(await this.#io.read(file.manifestPath), file);
+    for (const { status, dataFile } of entries)
+      if (status !== 2 && this.#isWanted(dataFile.filePath))
+        this.#named.add(storeLocation(dataFile.filePath));
+    this.#manifests.add(storeLocation(file.manifestPath));
+  }
+}

@@ -1,0 +1,165 @@
+import { gunzipSync, gzipSync } from "node:zlib";
+import type { Schema } from "apache-arrow";
+import { MillraceError } from "../../../contract/errors.ts";
+import type { LogicalWriteInfo } from "../../../contract/write/write-info.ts";
+import type { LoadedTable } from "../catalog/catalog.ts";
+import { planSchema } from "../evolve/plan-schema.ts";
+import type { FileIo } from "../file-io.ts";
+import { currentSchema, currentSpec } from "../format/metadata.ts";
+import { parsePartitionFields } from "../format/partition-spec.ts";
+import { icebergSchemaOf } from "../format/schema.ts";
+import type { IcebergSchema, PartitionField, PartitionSpec, TableMetadata } from "../format/types.ts";
+import { planLocation } from "./names.ts";
+import { filesAt, filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
+
+/**
+ * What planning found out about the table. Tasks write their files by it and the commit checks it,
+ * so that all steps of a batch mean the same columns.
+ */
+export interface WritePlan {
+  readonly tableUuid: string;
+  readonly location: string;
+  /** The columns of the files, with their field ids. */
+  readonly schema: IcebergSchema;
+  /** Present if the commit must give the table this schema: what the table had before. */
+  readonly evolves?: { readonly baseSchemaId: number; readonly baseLastColumnId: number };
+  /** The greatest field id after the commit. */
+  readonly lastColumnId: number;
+  readonly spec: PartitionSpec;
+  /** Table properties that say how files are written. */
+  readonly properties: Readonly<Record<string, string>>;
+  /** Columns of the rows that are left out. */
+  readonly ignored: readonly string[];
+  /** True if the catalog vends the credentials for the files. */
+  readonly isVended: boolean;
+}
+
+/** The recorded form of a plan: compressed, or the location of a file if it is large. */
+export type RecordedPlan =
+  | { readonly plan: string }
+  | { readonly planFile: string; readonly location: string; readonly isVended: boolean };
+
+/** Longest text that the ledger records with the batch. The engine's limit is 16 KiB. */
+const MAX_RECORDED = 12 * 1024;
+
+/** The properties of a new table, unless the pipeline sets them. */
+const NEW_TABLE_PROPERTIES = {
+  "write.metadata.delete-after-commit.enabled": "true",
+  "write.metadata.previous-versions-max": "100",
+  "write.parquet.compression-codec": "zstd",
+};
+
+/** Marks a table that a pipeline has created and not written yet. */
+const CREATED_PROPERTY = "millrace.created";
+
+/**
+ * True if there is a table that counts for the save mode. One that a pipeline has just created does
+ * not count until its first commit, because the run may have died in between.
+ */
+export function isTarget({ metadata }: LoadedTable): boolean {
+  return metadata.snapshots.length > 0 || metadata.properties[CREATED_PROPERTY] === undefined;
+}
+
+/** Loads or creates the table, and plans the write of a batch. Error: `SCHEMA_CHANGED`. */
+export async function planWrite(parts: SinkParts, info: LogicalWriteInfo): Promise<RecordedPlan> {
+  return await withCatalog(parts, async (open) => {
+    const { catalog, identifier } = open;
+    const loaded = (await catalog.loadTable(identifier)) ?? (await createTable(parts, info.schema, open));
+    checkPartitioning(parts, loaded.metadata);
+    return await recorded(planOf(loaded, info), filesOf(parts, loaded), () => parts.runtime.newId());
+  });
+}
+
+async function createTable(
+  { options, runtime }: SinkParts,
+  rows: Schema,
+  { catalog, identifier }: OpenCatalog,
+): Promise<LoadedTable> {
+  const { schema } = icebergSchemaOf(rows);
+  return await catalog.createTable(identifier, {
+    ...(options.location === undefined ? {} : { location: options.location }),
+    schema,
+    partitionFields: parsePartitionFields(options.partitionBy ?? [], schema),
+    properties: {
+      ...NEW_TABLE_PROPERTIES,
+      ...options.properties,
+      [CREATED_PROPERTY]: new Date(runtime.now()).toISOString(),
+    },
+  });
+}
+
+/** Throws `PARTITIONING_DIFFERS` if the pipeline names another partitioning than the table has. */
+function checkPartitioning({ options: { partitionBy, table } }: SinkParts, metadata: TableMetadata): void {
+  if (partitionBy === undefined) return;
+  const schema = currentSchema(metadata);
+  const textOf = (fields: readonly PartitionField[]) =>
+    fields
+      .filter(({ transform }) => transform !== "void")
+      .map((field) => `${field["source-id"]} ${field.transform}`)
+      .join();
+  const { fields } = currentSpec(metadata);
+  if (textOf(parsePartitionFields(partitionBy, schema)) === textOf(fields)) return;
+  const found = fields.map(({ name, transform }) => `${name} (${transform})`).join(", ") || "no partitioning";
+  throw new MillraceError(
+    "PARTITIONING_DIFFERS",
+    `the table ${table} has ${found}, and the option partitionBy is ${JSON.stringify(partitionBy)}`,
+    {
+      hint: "Set partitionBy to what the table has, or leave it out. Another engine can change the partitioning of a table.",
+    },
+  );
+}
+
+function planOf({ metadata, access }: LoadedTable, info: LogicalWriteInfo): WritePlan {
+  const current = currentSchema(metadata);
+  const baseLastColumnId = metadata["last-column-id"];
+  const target = planSchema(current, baseLastColumnId, info.schema, info.onSchemaChange ?? "fail");
+  return {
+    tableUuid: metadata["table-uuid"],
+    location: metadata.location,
+    schema: target.schema,
+    ...(target.changes.length === 0
+      ? {}
+      : { evolves: { baseSchemaId: current["schema-id"], baseLastColumnId } }),
+    lastColumnId: target.lastColumnId,
+    spec: currentSpec(metadata),
+    properties: Object.fromEntries(
+      Object.entries(metadata.properties).filter(([name]) => name.startsWith("write.")),
+    ),
+    ignored: target.ignored,
+    isVended: access !== undefined,
+  };
+}
+
+async function recorded(plan: WritePlan, io: FileIo, newId: () => string): Promise<RecordedPlan> {
+  const bytes = gzipSync(JSON.stringify(plan));
+  const text = bytes.toString("base64");
+  if (text.length <= MAX_RECORDED) return { plan: text };
+  const planFile = planLocation(plan.location, newId());
+  await io.write(planFile, bytes);
+  return { planFile, location: plan.location, isVended: plan.isVended };
+}
+
+/** Reads a recorded plan. Errors: `TABLE_FILE_MISSING`, `TABLE_NOT_FOUND`. */
+export async function readPlan(parts: SinkParts, recordedPlan: RecordedPlan): Promise<WritePlan> {
+  const bytes =
+    "plan" in recordedPlan
+      ? Buffer.from(recordedPlan.plan, "base64")
+      : await (await taskFiles(parts, recordedPlan)).read(recordedPlan.planFile);
+  return JSON.parse(gunzipSync(bytes).toString()) as WritePlan;
+}
+
+/**
+ * Opens the files of a planned table. Credentials that a catalog vends are not recorded, so they
+ * are asked for again.
+ */
+export async function taskFiles(
+  parts: SinkParts,
+  { location, isVended }: Pick<WritePlan, "location" | "isVended">,
+): Promise<FileIo> {
+  if (!isVended) return filesAt(parts, location);
+  return await withCatalog(parts, async ({ catalog, identifier }) => {
+    const loaded = await catalog.loadTable(identifier);
+    if (loaded === undefined) throw tableGone(parts.options.table);
+    return filesOf(parts, loaded);
+  });
+}
