@@ -1,6 +1,6 @@
 import { folderInMemory } from "../../../support/folder.ts";
-import { catalogSuite } from "./catalog-suite.ts";
-import { openSqlite } from "./sqlite-desk.ts";
+import { catalogSuite } from "./catalog.suite.ts";
+import { openSqlite } from "./open.ts";
 
 catalogSuite("SQLite", async () => {
   const folder = folderInMemory();
