@@ -4,6 +4,7 @@ import { openCatalog } from "../../../../shared/connectors/iceberg/catalog/open-
 import {
   CATALOG_OPTIONS,
   type CatalogOptions,
+  type RestCatalogOptions,
 } from "../../../../shared/connectors/iceberg/catalog/options.ts";
 import type { Runtime } from "../../../../shared/contract/context.ts";
 import { type FakeRuntime, runtimeAt } from "../../../support/api-server.ts";
