@@ -18,6 +18,7 @@ import {
 } from "./parquet-settings.ts";
 import { partitionFolder } from "./partition-folder.ts";
 import { Partitioner } from "./partition-rows.ts";
+import { RowBuffer } from "./row-buffer.ts";
 
 /** What data files are written with. */
 export interface DataFileOptions {
@@ -83,8 +84,7 @@ export async function openDataFiles(options: DataFileOptions): Promise<DataFileW
 /** The rows of a partition that wait for a file, and its file if one is open. */
 interface Partition {
   readonly number: number;
-  waiting: RecordBatch[];
-  waitingBytes: number;
+  readonly waiting: RowBuffer;
   file: ParquetFile | undefined;
 }
 
@@ -133,11 +133,8 @@ export class DataFileWriter {
     if (batch.numRows === 0) return;
     for (const { partition, rows } of this.#partitioner.divide(batch, this.#rows)) {
       const place = this.#placeOf(partition);
-      const bytes = rows.data.byteLength;
-      place.waiting.push(rows);
-      place.waitingBytes += bytes;
-      this.#waitingBytes += bytes;
-      if (place.waitingBytes >= FLUSH_BYTES && this.#canWrite(place)) await this.#flush(place);
+      this.#waitingBytes += place.waiting.add(rows);
+      if (place.waiting.bytes >= FLUSH_BYTES && this.#canWrite(place)) await this.#flush(place);
     }
     this.#rows += batch.numRows;
     const limit = this.#options.bufferBytes ?? BUFFER_BYTES;
@@ -147,7 +144,7 @@ export class DataFileWriter {
   /** Ends all files, and returns them in the order in which they were ended. */
   async close(): Promise<readonly DataFile[]> {
     for (const place of this.#partitions.values()) {
-      if (place.waiting.length > 0) await this.#flush(place);
+      if (!place.waiting.isEmpty) await this.#flush(place);
     }
     for (const place of [...this.#open]) await this.#closeFile(place);
     this.#options.signal?.throwIfAborted();
@@ -166,7 +163,7 @@ export class DataFileWriter {
   #placeOf(number: number): Partition {
     const known = this.#partitions.get(number);
     if (known !== undefined) return known;
-    const place = { number, waiting: [], waitingBytes: 0, file: undefined };
+    const place = { number, waiting: new RowBuffer(), file: undefined };
     this.#partitions.set(number, place);
     return place;
   }
@@ -178,17 +175,15 @@ export class DataFileWriter {
   #largest(): Partition {
     let largest: Partition | undefined;
     for (const place of this.#partitions.values()) {
-      if (place.waitingBytes > (largest?.waitingBytes ?? -1)) largest = place;
+      if (place.waiting.bytes > (largest?.waiting.bytes ?? -1)) largest = place;
     }
     return largest as Partition;
   }
 
   /** Writes the waiting rows of a partition to its file. */
   async #flush(place: Partition): Promise<void> {
-    const rows = place.waiting;
-    this.#waitingBytes -= place.waitingBytes;
-    place.waiting = [];
-    place.waitingBytes = 0;
+    this.#waitingBytes -= place.waiting.bytes;
+    const rows = place.waiting.take();
     const file = place.file ?? (await this.#openFile(place, rows));
     this.#open.delete(place);
     this.#open.add(place);
