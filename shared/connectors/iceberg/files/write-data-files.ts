@@ -103,14 +103,15 @@ export class DataFileWriter {
   readonly #modes: ReadonlyMap<number, MetricsMode>;
   readonly #codec: ParquetCodec;
   readonly #targetBytes: number;
+  readonly #flushBytes: number;
   readonly #partitioner: Partitioner;
   readonly #partitions = new Map<number, Partition>();
   /** Partitions with an open file, the one that was written to least recently first. */
   readonly #open = new Set<Partition>();
-  readonly #locations: string[] = [];
   readonly #files: DataFile[] = [];
   /** Decided from the first rows of the first file. */
   #dictionaries: Dictionaries | undefined;
+  #opened = 0;
   #rows = 0;
   #waitingBytes = 0;
 
@@ -124,6 +125,7 @@ export class DataFileWriter {
     this.#modes = metricsModes(schema, properties);
     this.#codec = settings.codec;
     this.#targetBytes = options.targetFileBytes ?? settings.targetFileBytes;
+    this.#flushBytes = Math.min(FLUSH_BYTES, this.#targetBytes);
     this.#partitioner = new Partitioner(schema, spec);
   }
 
@@ -134,7 +136,7 @@ export class DataFileWriter {
     for (const { partition, rows } of this.#partitioner.divide(batch, this.#rows)) {
       const place = this.#placeOf(partition);
       this.#waitingBytes += place.waiting.add(rows);
-      if (place.waiting.bytes >= FLUSH_BYTES && this.#canWrite(place)) await this.#flush(place);
+      if (place.waiting.bytes >= this.#flushBytes && this.#canWrite(place)) await this.#flush(place);
     }
     this.#rows += batch.numRows;
     const limit = this.#options.bufferBytes ?? BUFFER_BYTES;
@@ -153,11 +155,14 @@ export class DataFileWriter {
 
   /** Deletes all files. They are in no commit message yet, so this is safe. */
   async abort(): Promise<void> {
-    await Promise.all([...this.#open].map(({ file }) => file?.abort()));
+    const written = this.#files.map(({ filePath }) => filePath);
+    for (const { file } of this.#open) {
+      if (file !== undefined && (await file.abort())) written.push(file.location);
+    }
     this.#open.clear();
     this.#partitions.clear();
     // What cannot be deleted here is left to `millrace vacuum`.
-    await this.#options.io.delete(this.#locations).catch(() => undefined);
+    await this.#options.io.delete(written).catch(() => undefined);
   }
 
   #placeOf(number: number): Partition {
@@ -198,10 +203,9 @@ export class DataFileWriter {
     const [oldest] = this.#open;
     if (oldest !== undefined && !this.#canWrite(place)) await this.#closeFile(oldest);
     const folder = partitionFolder(this.#options.spec, this.#types, this.#partitioner.tupleOf(place.number));
-    const location = this.#options.locationOf(this.#locations.length, folder);
+    const location = this.#options.locationOf(this.#opened++, folder);
     this.#dictionaries ??= dictionariesFor(sample);
     const properties = writerProperties(this.#wasm, this.#codec, this.#limits(), this.#dictionaries);
-    this.#locations.push(location);
     place.file = new ParquetFile(this.#wasm, properties, this.#options.io, location);
     this.#open.add(place);
     return place.file;
