@@ -29,7 +29,7 @@ export interface NamedTable {
 
 /** Returns the files of a table. */
 export function filesOf({ metadata, access }: LoadedTable): FileIo {
-  return new FileIo(openStore, metadata.location, access);
+  return new FileIo(openStore, metadata.location, { access });
 }
 
 /**

@@ -1,10 +1,12 @@
+import type { CatalogOptions } from "../../../shared/connectors/iceberg/catalog/options.ts";
 import type { Database } from "../../postgres/databases.ts";
 import { PASSWORD } from "../../postgres/databases.ts";
 
-/** How pyiceberg and Spark open a catalog. */
+/** How Millrace, pyiceberg and Spark open a catalog. */
 export interface CatalogAddress {
   /** In a SQL catalog, the name is part of each table's key, so all programs must use the same. */
   readonly name: string;
+  readonly millrace: CatalogOptions;
   readonly pyiceberg: Readonly<Record<string, string>>;
   readonly spark: Readonly<Record<string, string>>;
 }
@@ -13,6 +15,7 @@ export interface CatalogAddress {
 export function sqliteCatalog(warehouse: string, name = "millrace"): CatalogAddress {
   return {
     name,
+    millrace: { type: "sqlite", path: warehouse, name },
     pyiceberg: {
       type: "sql",
       uri: `sqlite:///${warehouse}/catalog.db`,
@@ -22,15 +25,19 @@ export function sqliteCatalog(warehouse: string, name = "millrace"): CatalogAddr
   };
 }
 
-/** The SQL catalog in a database of PostgreSQL. */
+/**
+ * The SQL catalog in a database of PostgreSQL. Millrace finds the password in the variable
+ * PGPASSWORD of its runtime.
+ */
 export function postgresCatalog(
-  { connection: { host, port, user, database } }: Database,
+  { connection: { host, port, user, database } }: Pick<Database, "connection">,
   warehouse: string,
   name = "millrace",
 ): CatalogAddress {
   const place = `${host}:${port}/${database}`;
   return {
     name,
+    millrace: { type: "postgres", connection: { host, port, user, database }, warehouse, name },
     pyiceberg: {
       type: "sql",
       uri: `postgresql+psycopg2://${user}:${encodeURIComponent(PASSWORD)}@${place}`,
@@ -47,7 +54,8 @@ export function postgresCatalog(
 /** A REST catalog without credentials. */
 export function restCatalog(port: number, name = "millrace"): CatalogAddress {
   const uri = `http://127.0.0.1:${port}`;
-  return { name, pyiceberg: { type: "rest", uri }, spark: { type: "rest", uri } };
+  const properties = { type: "rest", uri };
+  return { name, millrace: { type: "rest", uri }, pyiceberg: properties, spark: properties };
 }
 
 /** The properties with which Java opens a SQL catalog. */
