@@ -27,8 +27,8 @@ export type AppliedCommit = { readonly metadata: TableMetadata } | { readonly co
 type Update<A extends TableUpdate["action"]> = Extract<TableUpdate, { readonly action: A }>;
 
 /**
- * Returns the metadata after a commit, as a REST catalog makes it. `metadataLocation` is the file of
- * `metadata`, and `now` is milliseconds since 1970. If the commit changes nothing, the result is
+ * Returns the metadata after a commit, as a REST catalog makes it. `metadataLocation` is the file
+ * of `metadata`, and `now` is milliseconds since 1970. If the commit changes nothing, the result is
  * `metadata` itself, and the catalog writes no file. Errors: `SNAPSHOT_EXISTS`,
  * `TABLE_UPDATE_INVALID`.
  */

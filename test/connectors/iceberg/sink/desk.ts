@@ -32,7 +32,7 @@ import { withStores } from "../../../support/runtime.ts";
 const INCARNATION = "11111111-1111-4111-8111-111111111111";
 const DEFAULTS = { pipeline: "orders", incarnation: INCARNATION, batchId: 0, attempt: 1 };
 
-/** What is done to a call of `commitTable`. Without it, the catalog does what is asked. */
+/** A fault of a call of `commitTable`. The default does what is asked. */
 export type Deed = (
   commit: () => Promise<CatalogOutcome>,
   request: TableCommit,
