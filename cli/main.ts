@@ -1,8 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { MillraceError } from "../shared/contract/errors.ts";
-import { checkOffset, type Offset } from "../shared/contract/offset.ts";
-import { checkStall } from "../shared/contract/pipeline.ts";
+import { Command, CommanderError, Option } from "commander";
 import { acceptCommand } from "./commands/accept.ts";
 import { adoptCommand } from "./commands/adopt.ts";
 import { batchCommand, batchesCommand } from "./commands/batches.ts";
@@ -15,9 +12,11 @@ import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
 import { skipCommand } from "./commands/skip.ts";
 import { statusCommand } from "./commands/status.ts";
+import { addTableCommands } from "./commands/table-group.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { duration, home, json, natural, offset, positive, snapshotId, withConsentOptions } from "./flags.ts";
 import { processGuard } from "./process-guard.ts";
 import { errorEvent, formatError } from "./render/error.ts";
 import { printJson, printText, tellLine, tellText, watchOutput } from "./render/terminal.ts";
@@ -66,6 +65,7 @@ function program(): Command {
   addRunCommands(command);
   addInspectCommands(command);
   addOperateCommands(command);
+  addTableCommands(command);
   return command;
 }
 
@@ -129,9 +129,10 @@ function addInspectCommands(command: Command): void {
     .action(batchCommand);
   command
     .command("cat")
-    .description("the rows of an Arrow table, in the order of its commits")
-    .argument("<table>", "the table's folder, or a pipeline's name")
+    .description("the rows of a table: Arrow tables and Iceberg tables")
+    .argument("<table>", "a pipeline, an Arrow table's folder, or an Iceberg table or metadata file")
     .addOption(home())
+    .option("--snapshot <id>", "of an Iceberg table: an earlier snapshot", snapshotId)
     .option("--limit <n>", "rows at most", positive)
     .addOption(json())
     .action(catCommand);
@@ -192,8 +193,6 @@ function addRecoverCommands(command: Command): void {
     });
 }
 
-const home = () => new Option("--home <dir>", "folder of the ledger and the tables").default(".millrace");
-const json = () => new Option("--json", "one JSON object a line");
 const maxConcurrency = () =>
   new Option("--max-concurrency <n>", "writer tasks at once (default: the cores)")
     .argParser(positive)
@@ -230,43 +229,10 @@ function withJournalOptions(command: Command): Command {
     .option("--by <who>", "for the journal (default: user@host)");
 }
 
-/** Adds the flags of a command that asks for confirmation. */
-function withConsentOptions(command: Command): Command {
-  return command.option("--yes", "do not ask").option("--dry-run", "only show");
-}
-
 /**
  * Returns the URL of package.json, which is two folders up in the package (dist/cli) and one in the
  * repository (cli).
  */
 function packageJson(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
-}
-
-function positive(text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number > 0) return number;
-  throw new InvalidArgumentError("It must be a whole number from 1.");
-}
-
-function natural(text: string): number {
-  if (/^\d{1,12}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It must be a whole number from 0.");
-}
-
-function duration(text: string): string {
-  try {
-    checkStall({ after: text });
-    return text;
-  } catch (error) {
-    throw new InvalidArgumentError(MillraceError.is(error) ? (error.hint ?? error.message) : String(error));
-  }
-}
-
-function offset(text: string): Offset {
-  try {
-    return checkOffset(JSON.parse(text), "--to-offset");
-  } catch {
-    throw new InvalidArgumentError('It must be a JSON object, such as {"id":42}.');
-  }
 }

@@ -4,11 +4,14 @@ import { exists, Home, openStore } from "../../local/home.ts";
 import { loadPipeline } from "../../local/load-pipeline.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
+import { readSnapshot } from "../../shared/connectors/iceberg/read/read-snapshot.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
 import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { drained, printable, printLine } from "../render/terminal.ts";
 import { TableLayout } from "../render/text.ts";
+import { filesOf, isMetadataFile, withIcebergTable } from "../targets/iceberg-table.ts";
 
 /** Number of rows from which the column widths are computed. */
 const SAMPLE = 1000;
@@ -18,18 +21,30 @@ const SAMPLE_CHARACTERS = 4 * 1024 * 1024;
 interface CatFlags {
   readonly home: string;
   readonly limit?: number;
+  readonly snapshot?: bigint;
   readonly json?: boolean;
 }
 
 /**
- * `millrace cat`: prints rows of an Arrow table in the order of its commits. `table` is the table's
- * folder or the name of a pipeline in the home.
+ * `millrace cat`: prints rows of an Arrow table in the order of its commits, or of an Iceberg
+ * table. `table` is an Arrow table's folder, a pipeline, or what `withIcebergTable` takes.
  */
 export async function catCommand(table: string, flags: CatFlags): Promise<void> {
-  const rows = firstRows(
-    readTable(openStore(await locate(table, flags.home))),
-    flags.limit ?? Number.POSITIVE_INFINITY,
-  );
+  const folder = isMetadataFile(table) ? undefined : await arrowTable(table, flags.home);
+  if (folder !== undefined) {
+    if (flags.snapshot !== undefined) throw noSnapshots(table);
+    await print(readTable(openStore(folder)), flags);
+    return;
+  }
+  await withIcebergTable(table, flags.home, async (iceberg) => {
+    const loaded = await iceberg.load();
+    const options = optional("snapshotId", flags.snapshot);
+    await print(readSnapshot(filesOf(loaded), loaded.metadata, options), flags);
+  });
+}
+
+async function print(batches: AsyncIterable<RecordBatch>, flags: CatFlags): Promise<void> {
+  const rows = firstRows(batches, flags.limit ?? Number.POSITIVE_INFINITY);
   for await (const line of flags.json ? jsonLines(rows) : tableLines(rows)) {
     if (!printLine(line)) await drained();
   }
@@ -81,28 +96,26 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
 }
 
 /**
- * Finds the table's folder: the pipeline's own table, a folder, or the folder in the options of the
- * pipeline's sink.
+ * Returns the folder of an Arrow table: the pipeline's own table, a folder, or the folder in the
+ * options of the pipeline's sink. `undefined` if there is none.
  */
-async function locate(table: string, home: string): Promise<string> {
+async function arrowTable(table: string, home: string): Promise<string | undefined> {
   const folders = new Home(home);
   const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
   const isTable = (folder: string) => exists(join(folder, TABLE_FOLDER.log));
   if (isTable(own)) return own;
   if (isTable(table)) return table;
   const entry = folders.entryOf(table);
-  if (entry !== undefined) {
-    const { sink } = await loadPipeline(entry);
-    const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
-    if (typeof path === "string" && (isUrl(path) || isTable(path))) return path;
-  }
-  throw new MillraceError(
-    "TABLE_NOT_FOUND",
-    `there is no Arrow table at ${table}, and no pipeline of that name has one in ${home}`,
-    {
-      hint: "Name the table's folder, the one that holds _log, or a pipeline that has committed a batch to an Arrow table.",
-    },
-  );
+  if (entry === undefined) return undefined;
+  const { sink } = await loadPipeline(entry);
+  const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
+  return typeof path === "string" && (isUrl(path) || isTable(path)) ? path : undefined;
+}
+
+function noSnapshots(table: string): MillraceError {
+  return new MillraceError("USAGE", `${table} is an Arrow table, which has no snapshots`, {
+    hint: "Leave --snapshot out: `cat` prints all rows of an Arrow table.",
+  });
 }
 
 function isUrl(path: string): boolean {

@@ -176,7 +176,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     holds: "the `millrace` command",
     imports: [
-      ...[...FOR_CONNECTORS, "shared/connectors/arrow-table", "shared/testing"],
+      ...[...FOR_CONNECTORS, "shared/connectors/arrow-table", "shared/connectors/iceberg"],
+      ...["shared/testing"],
       ...["shared/engine/ports", "shared/engine", "shared/engine/run"],
       ...["shared/platform/embedded", "shared/platform/aws", "shared/platform/memory"],
       ...["local", "functions", "infra"],

@@ -48,15 +48,12 @@ function buffersOf(data: Data, rows: readonly number[]): Buffers {
   if (DataType.isUnion(type)) return unionBuffers(data, rows);
   if (offsets === undefined) return { values: takeValues(values, stride, rows, arrayClassOf(data)) };
 
-  const runs = rows.map(
-    (row): Run => (row === NULL_ROW ? [0, 0] : [Number(offsets[row]), Number(offsets[row + 1])]),
-  );
-  const ends = endsOf(runs);
+  const ends = endsOf(offsets, rows);
   return {
     offsets: offsets instanceof BigInt64Array ? BigInt64Array.from(ends, BigInt) : Int32Array.from(ends),
     ...(children.length > 0
-      ? { children: takeChildren(runs.flatMap(([start, end]) => range(start, end))) }
-      : { values: takeBytes(values, runs, ends.at(-1) ?? 0) }),
+      ? { children: takeChildren(runItems(offsets, rows)) }
+      : { values: takeBytes(values, offsets, rows, ends) }),
   };
 }
 
@@ -114,22 +111,50 @@ function takeValues(
   return taken;
 }
 
-type Run = readonly [start: number, end: number];
+type Offsets = Int32Array | BigInt64Array;
 
-function takeBytes(bytes: Uint8Array, runs: readonly Run[], length: number): Uint8Array {
-  const taken = new Uint8Array(length);
+/** A run of at least this many bytes is copied at once. */
+const LONG_RUN = 64;
+
+function takeBytes(
+  bytes: Uint8Array,
+  offsets: Offsets,
+  rows: readonly number[],
+  ends: Float64Array,
+): Uint8Array {
+  const taken = new Uint8Array(ends.at(-1) ?? 0);
   let at = 0;
-  for (const [start, end] of runs) {
-    taken.set(bytes.subarray(start, end), at);
-    at += end - start;
+  for (const [i, row] of rows.entries()) {
+    const end = ends[i + 1] as number;
+    if (row === NULL_ROW || end === at) continue;
+    let from = Number(offsets[row]);
+    if (end - at >= LONG_RUN) {
+      taken.set(bytes.subarray(from, from + end - at), at);
+      at = end;
+    } else while (at < end) taken[at++] = bytes[from++] as number;
   }
   return taken;
 }
 
-/** Returns 0 and then the end of each run, as if the runs were placed one after the other. */
-function endsOf(runs: readonly Run[]): number[] {
+/** Returns 0 and then the end of each row's run, as if the runs were placed one after the other. */
+function endsOf(offsets: Offsets, rows: readonly number[]): Float64Array {
+  const ends = new Float64Array(rows.length + 1);
   let end = 0;
-  return [0, ...runs.map(([from, to]) => (end += to - from))];
+  for (const [i, row] of rows.entries()) {
+    if (row !== NULL_ROW) end += Number(offsets[row + 1]) - Number(offsets[row]);
+    ends[i + 1] = end;
+  }
+  return ends;
+}
+
+/** Returns the indexes of all items of the rows' runs. */
+function runItems(offsets: Offsets, rows: readonly number[]): number[] {
+  const items: number[] = [];
+  for (const row of rows) {
+    if (row === NULL_ROW) continue;
+    for (let item = Number(offsets[row]); item < Number(offsets[row + 1]); item++) items.push(item);
+  }
+  return items;
 }
 
 function range(start: number, end: number): number[] {

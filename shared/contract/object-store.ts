@@ -53,7 +53,9 @@ export interface StoreAccess {
   readonly pathStyle?: boolean;
   /** When the credentials end, in epoch milliseconds. */
   readonly expiresAt?: number;
-  /** Returns credentials for the same place that end later. Without it they are used as they are. */
+  /**
+   * Returns credentials for the same place that end later. Without it they are used as they are.
+   */
   readonly refresh?: () => Promise<StoreAccess>;
 }
 

@@ -80,7 +80,7 @@ describe("an Iceberg table in the Glue Data Catalog", () => {
     ["PutObject", "data/users/i/1.parquet", []],
     ["DeleteObject", "data/users/i/1.parquet", []],
     ["GetObject", "data/orders/i/1.parquet", []],
-  ] as const)("s3:%s of %s is allowed to %j and to no other step", async (action, key, steps) => {
+  ] as const)("The action s3:%s on %s is allowed to %j and to no other step", async (action, key, steps) => {
     expect(await allowed(stack, `s3:${action}`, `arn:aws:s3:::lake/shop/orders/${key}`)).toEqual(steps);
   });
 

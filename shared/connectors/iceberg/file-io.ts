@@ -1,12 +1,17 @@
 import { MillraceError } from "../../contract/errors.ts";
-import type { ObjectInfo, ObjectStore, StoreAccess } from "../../contract/object-store.ts";
+import type { ObjectStore, StoreAccess } from "../../contract/object-store.ts";
 
 /** Opens a store, as a sink's context or a data source's runtime does. */
 export type OpenStore = (location: string, access?: StoreAccess) => ObjectStore;
 
-/** A file of a table. */
-export interface FileInfo extends Omit<ObjectInfo, "key"> {
-  readonly location: string;
+const RANGES_AT_ONCE = 16;
+
+/** How the files of a table are reached. */
+export interface FileIoOptions {
+  /** Credentials that a catalog vends. Default: those of the process. */
+  readonly access?: StoreAccess | undefined;
+  /** True for a table bucket. Default: false. */
+  readonly isManaged?: boolean;
 }
 
 /**
@@ -18,13 +23,16 @@ export class FileIo {
   readonly #open: OpenStore;
   readonly #root: string;
   readonly #access: StoreAccess | undefined;
+  /** True if the store refuses to list and to delete, because it removes unreferenced files. */
+  readonly isManaged: boolean;
   readonly #stores = new Map<string, ObjectStore>();
 
   /** `root` is the location of the table, below which nearly all its files lie. */
-  constructor(open: OpenStore, root: string, access?: StoreAccess) {
+  constructor(open: OpenStore, root: string, { access, isManaged = false }: FileIoOptions = {}) {
     this.#open = open;
     this.#root = root.replace(/\/+$/, "");
     this.#access = access;
+    this.isManaged = isManaged;
   }
 
   async read(location: string): Promise<Uint8Array> {
@@ -48,20 +56,50 @@ export class FileIo {
     });
   }
 
-  /** Returns the size and age of the files that exist. */
-  async stat(locations: readonly string[]): Promise<ReadonlyMap<string, FileInfo>> {
-    const found = new Map<string, FileInfo>();
-    for (const [store, files] of this.#byStore(locations)) {
-      const infos = await store.stat(files.map(({ key }) => key));
-      for (const { key, location } of files) {
-        const info = infos.get(key);
-        if (info !== undefined) found.set(location, { ...info, location });
-      }
-    }
-    return found;
+  /**
+   * Returns the size of each file, in bytes. Files that do not exist are left out. `expected` is
+   * the size that a file should have; in a table bucket, which does not list, a file of another
+   * size counts as one of size -1.
+   */
+  async sizesOf(
+    files: readonly { readonly location: string; readonly expected: number }[],
+  ): Promise<ReadonlyMap<string, number>> {
+    return this.isManaged ? await this.#sizesByRanges(files) : await this.#sizesByLists(files);
   }
 
+  async #sizesByLists(files: readonly { readonly location: string }[]): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    for (const [store, places] of this.#byStore(files.map(({ location }) => location))) {
+      const infos = await store.stat(places.map(({ key }) => key));
+      for (const { key, location } of places) {
+        const bytes = infos.get(key)?.bytes;
+        if (bytes !== undefined) sizes.set(location, bytes);
+      }
+    }
+    return sizes;
+  }
+
+  async #sizesByRanges(
+    files: readonly { readonly location: string; readonly expected: number }[],
+  ): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    for (let i = 0; i < files.length; i += RANGES_AT_ONCE) {
+      const some = files.slice(i, i + RANGES_AT_ONCE);
+      await Promise.all(
+        some.map(async ({ location, expected }) => {
+          const { store, key } = this.#place(location);
+          // The last byte, and the one behind it, which must not exist.
+          const end = await store.getRange(key, expected - 1, expected + 1);
+          if (end !== undefined) sizes.set(location, end.length === 1 ? expected : -1);
+        }),
+      );
+    }
+    return sizes;
+  }
+
+  /** Deletes files. Does nothing in a table bucket, which removes unreferenced files itself. */
   async delete(locations: readonly string[]): Promise<void> {
+    if (this.isManaged) return;
     for (const [store, files] of this.#byStore(locations)) await store.delete(files.map(({ key }) => key));
   }
 

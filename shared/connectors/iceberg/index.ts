@@ -12,7 +12,7 @@ import { currentSchema } from "./format/metadata.ts";
 import type { TableMetadata } from "./format/types.ts";
 import { type IcebergOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { IcebergReader, type SnapshotSlice } from "./read/reader.ts";
-import { filesOf, withCatalog } from "./sink/open-table.ts";
+import { filesOf, sinkParts, withCatalog } from "./sink/open-table.ts";
 import { IcebergSink } from "./sink/table.ts";
 
 export type { IcebergOptions } from "./options.ts";
@@ -43,7 +43,7 @@ export class Iceberg extends DataSource<ParsedOptions> {
 
   async #load(): Promise<{ readonly metadata: TableMetadata; readonly io: FileIo }> {
     const { options } = this;
-    const parts = { options, runtime: this.runtime };
+    const parts = sinkParts(options, this.runtime);
     return await withCatalog(parts, async ({ catalog, identifier }) => {
       const loaded = await catalog.loadTable(identifier);
       if (loaded !== undefined) return { metadata: loaded.metadata, io: filesOf(parts, loaded) };
@@ -60,6 +60,6 @@ export class Iceberg extends DataSource<ParsedOptions> {
    * partitions.
    */
   override table(_schema: Schema): SupportsWrite {
-    return new IcebergSink({ options: this.options, runtime: this.runtime });
+    return new IcebergSink(sinkParts(this.options, this.runtime));
   }
 }

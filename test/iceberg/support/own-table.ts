@@ -4,7 +4,7 @@ import { planExpire } from "../../../shared/connectors/iceberg/maintenance/expir
 import { planRollback } from "../../../shared/connectors/iceberg/maintenance/rollback.ts";
 import type { TableParts } from "../../../shared/connectors/iceberg/maintenance/table-parts.ts";
 import { readSnapshot } from "../../../shared/connectors/iceberg/read/read-snapshot.ts";
-import { withCatalog } from "../../../shared/connectors/iceberg/sink/open-table.ts";
+import { sinkParts, withCatalog } from "../../../shared/connectors/iceberg/sink/open-table.ts";
 import type { DataSourceRuntime } from "../../../shared/contract/context.ts";
 import { parseOptions } from "../../../shared/contract/options/parse.ts";
 import { canonicalRows, type Row } from "./readers.ts";
@@ -21,7 +21,7 @@ async function withTable<T>(
   const runtime = sinkRuntime(overrides);
   const parsed = await parseOptions(Iceberg, { ...options });
   return await withCatalog(
-    { options: parsed, runtime },
+    sinkParts(parsed, runtime),
     async (open) => await body({ ...open, runtime, openStore: runtime.openStore }),
   );
 }
@@ -32,7 +32,7 @@ export async function ownRows(options: IcebergOptions, snapshot?: string): Promi
     const loaded = await catalog.loadTable(identifier);
     if (loaded === undefined) throw new Error(`there is no table ${options.table}`);
     const { metadata, access } = loaded;
-    const io = new FileIo(openStore, metadata.location, access);
+    const io = new FileIo(openStore, metadata.location, { access });
     const selection = snapshot === undefined ? {} : { snapshotId: BigInt(snapshot) };
     return canonicalRows(await Array.fromAsync(readSnapshot(io, metadata, selection)));
   });

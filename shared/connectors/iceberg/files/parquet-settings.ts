@@ -43,40 +43,43 @@ export interface RowGroupLimits {
   readonly bytes: number;
 }
 
-/**
- * Returns the writer's properties for a file whose first rows are `sample`. A dictionary is used
- * for columns whose values repeat: on others it costs time and, in small row groups, space.
- */
-export function writerProperties(
-  wasm: Wasm,
-  codec: ParquetCodec,
-  limits: RowGroupLimits,
-  sample: readonly RecordBatch[],
-): ParquetWasm.WriterProperties {
-  const repeats = repeatingColumns(sample);
-  let builder = new wasm.WriterPropertiesBuilder()
-    .setCompression(wasm.Compression[CODECS[codec]])
-    .setMaxRowGroupSize(limits.rows)
-    .setMaxRowGroupBytes(limits.bytes)
-    .setDictionaryEnabled(repeats.inside);
-  for (const [name, isRepeating] of repeats.columns) {
-    builder = builder.setColumnDictionaryEnabled(name, isRepeating);
-  }
-  return builder.build();
-}
-
-/** Rows that are looked at. */
-const SAMPLE_ROWS = 8192;
-/** A dictionary is used if there are at least this many rows for each distinct value. */
-const ROWS_PER_VALUE = 4;
-
-interface Repeats {
+/** Columns for which a dictionary is used, by name, because their values repeat. */
+export interface Dictionaries {
   readonly columns: ReadonlyMap<string, boolean>;
   /** The writer knows columns inside others by no name, so one answer holds for all of them. */
   readonly inside: boolean;
 }
 
-function repeatingColumns(sample: readonly RecordBatch[]): Repeats {
+/** Returns the writer's properties for one file. */
+export function writerProperties(
+  wasm: Wasm,
+  codec: ParquetCodec,
+  limits: RowGroupLimits,
+  dictionaries: Dictionaries,
+): ParquetWasm.WriterProperties {
+  let builder = new wasm.WriterPropertiesBuilder()
+    .setCompression(wasm.Compression[CODECS[codec]])
+    .setMaxRowGroupSize(limits.rows)
+    .setMaxRowGroupBytes(limits.bytes)
+    .setDictionaryEnabled(dictionaries.inside);
+  for (const [name, isUsed] of dictionaries.columns) {
+    builder = builder.setColumnDictionaryEnabled(name, isUsed);
+  }
+  return builder.build();
+}
+
+/** Rows that are looked at. */
+const SAMPLE_ROWS = 4096;
+/** A dictionary is used if there are at least this many rows for each distinct value. */
+const ROWS_PER_VALUE = 4;
+/** A dictionary of values with more bytes soon exceeds the writer's limit for dictionaries. */
+const MOST_VALUE_BYTES = 256;
+
+/**
+ * Decides from a file's first rows for which columns a dictionary is used. On columns whose values
+ * do not repeat it costs time and, in small row groups, space.
+ */
+export function dictionariesFor(sample: readonly RecordBatch[]): Dictionaries {
   const columns = new Map<string, boolean>();
   const inner: boolean[] = [];
   for (const [i, { name, type }] of (sample[0]?.schema.fields ?? []).entries()) {
@@ -101,10 +104,18 @@ function isRepeating(chunks: readonly Data[]): boolean {
   const seen = new Set<string>();
   let rows = 0;
   for (const chunk of chunks) {
+    if (bytesIn(chunk) > chunk.length * MOST_VALUE_BYTES) return false;
     const keyAt = valueKeys(chunk);
     const end = Math.min(chunk.length, SAMPLE_ROWS - rows);
     for (let row = 0; row < end; row++) seen.add(keyAt(row));
     rows += end;
   }
   return rows > 0 && seen.size * ROWS_PER_VALUE <= rows;
+}
+
+/** Returns the bytes of text or binary values, and 0 for values of other types. */
+function bytesIn({ valueOffsets, length }: Data): number {
+  return length === 0 || valueOffsets === undefined
+    ? 0
+    : Number(valueOffsets[length]) - Number(valueOffsets[0]);
 }

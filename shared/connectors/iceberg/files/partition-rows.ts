@@ -13,6 +13,7 @@ import type {
   PartitionTuple,
   PrimitiveType,
 } from "../format/types.ts";
+import { fastResults } from "./partition-columns.ts";
 
 /** The rows of one partition. */
 export interface PartitionRows {
@@ -31,6 +32,9 @@ interface SourceField {
   /** Numbers of the values that were seen, by a key of the value. */
   readonly known: Map<number | string, number>;
 }
+
+/** The key of null, which no value has. `valueKeys` has it, too. */
+const NULL_KEY = "n";
 
 /** Numbers of values are below this, so two of them fit into a safe integer. */
 const MOST_VALUES = 2 ** 26;
@@ -59,16 +63,11 @@ export class Partitioner {
    * number of earlier rows, for errors. Throws `ROW_MISMATCH` if a transform's result has no value.
    */
   divide(batch: RecordBatch, rowsBefore: number): readonly PartitionRows[] {
-    const numbers = this.#partitionsOf(batch, rowsBefore);
-    const groups = new Map<number, number[]>();
-    for (let row = 0; row < numbers.length; row++) {
-      const partition = numbers[row] as number;
-      const rows = groups.get(partition);
-      if (rows === undefined) groups.set(partition, [row]);
-      else rows.push(row);
-    }
-    if (groups.size === 1) return [{ partition: numbers[0] as number, rows: batch }];
-    return [...groups].map(([partition, rows]) => ({ partition, rows: takeRows(batch, rows) }));
+    if (this.#fields.length === 0) return [{ partition: 0, rows: batch }];
+    const groups = grouped(this.#partitionsOf(batch, rowsBefore));
+    const [only] = groups;
+    if (only !== undefined && groups.length === 1) return [{ partition: only.partition, rows: batch }];
+    return groups.map(({ partition, rows }) => ({ partition, rows: takeRows(batch, rows) }));
   }
 
   #partitionsOf(batch: RecordBatch, rowsBefore: number): Uint32Array {
@@ -116,20 +115,40 @@ function sourceField(schema: IcebergSchema, sourceId: number, transform: string)
   };
 }
 
+/** Returns the rows of each partition, from the partition of each row. */
+function grouped(partitions: Uint32Array): readonly { partition: number; rows: number[] }[] {
+  const groups = new Map<number, { partition: number; rows: number[] }>();
+  let last: { partition: number; rows: number[] } | undefined;
+  for (let row = 0; row < partitions.length; row++) {
+    const partition = partitions[row] as number;
+    if (last?.partition !== partition) {
+      last = groups.get(partition) ?? { partition, rows: [] };
+      groups.set(partition, last);
+    }
+    last.rows.push(row);
+  }
+  return [...groups.values()];
+}
+
 /** Returns a number for each row, which is the same for rows with the same value. */
 function numbersOf(field: SourceField, batch: RecordBatch, rowsBefore: number): Uint32Array {
   const keyAt = keyReader(field, batch, rowsBefore);
   const numbers = new Uint32Array(batch.numRows);
-  for (let row = 0; row < numbers.length; row++) {
+  for (let row = 0, last = keyAt(0), number = numberOf(field, last); row < numbers.length; row++) {
     const key = keyAt(row);
-    let number = field.known.get(key);
-    if (number === undefined) {
-      number = field.known.size;
-      field.known.set(key, number);
+    if (key !== last) {
+      last = key;
+      number = numberOf(field, key);
     }
     numbers[row] = number;
   }
   return numbers;
+}
+
+function numberOf({ known }: SourceField, key: number | string): number {
+  const number = known.get(key) ?? known.size;
+  if (number === known.size) known.set(key, number);
+  return number;
 }
 
 /** Returns a function from a row to a key of its partition value. */
@@ -138,9 +157,15 @@ function keyReader(
   batch: RecordBatch,
   rowsBefore: number,
 ): (row: number) => number | string {
-  if (field.transform.kind === "void") return () => "void";
-  if (field.transform.kind === "identity" && field.path.length === 1) {
-    return valueKeys(batch.data.children[field.path[0] as number] as Data);
+  const { transform, path } = field;
+  if (transform.kind === "void") return () => NULL_KEY;
+  if (path.length === 1) {
+    const data = batch.data.children[path[0] as number] as Data;
+    const resultAt = fastResults(transform, data);
+    if (resultAt !== undefined) {
+      return data.nullCount === 0 ? resultAt : (row) => (data.getValid(row) ? resultAt(row) : NULL_KEY);
+    }
+    if (transform.kind === "identity") return valueKeys(data);
   }
   const valueAt = valueReader(field, batch);
   return (row) => keyOf(transformedAt(field, valueAt(row), rowsBefore + row));
@@ -150,6 +175,7 @@ function keyReader(
 function keyOf(value: IcebergValue | null): number | string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : value;
   if (value instanceof Uint8Array) return `b${Buffer.from(value).toString("latin1")}`;
+  if (value === null) return NULL_KEY;
   return typeof value === "string" ? `s${value}` : String(value);
 }
 

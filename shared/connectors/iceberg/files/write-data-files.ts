@@ -7,7 +7,15 @@ import type { DataFile, IcebergSchema, PartitionSpec } from "../format/types.ts"
 import { metricsOf } from "./metrics.ts";
 import { type MetricsMode, metricsModes } from "./metrics-modes.ts";
 import { loadParquetWriter, ParquetFile } from "./parquet-file.ts";
-import { fileSettings, type ParquetCodec, type Wasm, writerProperties } from "./parquet-settings.ts";
+import {
+  type Dictionaries,
+  dictionariesFor,
+  fileSettings,
+  type ParquetCodec,
+  type RowGroupLimits,
+  type Wasm,
+  writerProperties,
+} from "./parquet-settings.ts";
 import { partitionFolder } from "./partition-folder.ts";
 import { Partitioner } from "./partition-rows.ts";
 
@@ -37,11 +45,15 @@ export interface DataFileOptions {
 }
 
 const ROW_GROUP_ROWS = 131_072;
-/** Encoded bytes of a row group, which the writer holds. */
+/** Encoded bytes of a row group, which the writer holds until the row group ends. */
 const ROW_GROUP_BYTES = 32 * 1024 * 1024;
+/** The same for a table with partitions, of which many files are open. */
+const SMALL_ROW_GROUP_BYTES = 8 * 1024 * 1024;
 const BUFFER_BYTES = 64 * 1024 * 1024;
-const OPEN_FILES = 8;
-/** Rows are handed to the writer in pieces of about this size. */
+const OPEN_FILES = 32;
+/** Rows of a partition wait until they have this size. */
+const FLUSH_BYTES = 1024 * 1024;
+/** Rows are handed to the writer in pieces of about this size at most. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -97,6 +109,8 @@ export class DataFileWriter {
   readonly #open = new Set<Partition>();
   readonly #locations: string[] = [];
   readonly #files: DataFile[] = [];
+  /** Decided from the first rows of the first file. */
+  #dictionaries: Dictionaries | undefined;
   #rows = 0;
   #waitingBytes = 0;
 
@@ -123,7 +137,7 @@ export class DataFileWriter {
       place.waiting.push(rows);
       place.waitingBytes += bytes;
       this.#waitingBytes += bytes;
-      if (place.waitingBytes >= PIECE_BYTES && this.#canWrite(place)) await this.#flush(place);
+      if (place.waitingBytes >= FLUSH_BYTES && this.#canWrite(place)) await this.#flush(place);
     }
     this.#rows += batch.numRows;
     const limit = this.#options.bufferBytes ?? BUFFER_BYTES;
@@ -190,15 +204,20 @@ export class DataFileWriter {
     if (oldest !== undefined && !this.#canWrite(place)) await this.#closeFile(oldest);
     const folder = partitionFolder(this.#options.spec, this.#types, this.#partitioner.tupleOf(place.number));
     const location = this.#options.locationOf(this.#locations.length, folder);
-    const limits = {
-      rows: this.#options.rowGroupRows ?? ROW_GROUP_ROWS,
-      bytes: Math.min(ROW_GROUP_BYTES, this.#targetBytes),
-    };
-    const properties = writerProperties(this.#wasm, this.#codec, limits, sample);
+    this.#dictionaries ??= dictionariesFor(sample);
+    const properties = writerProperties(this.#wasm, this.#codec, this.#limits(), this.#dictionaries);
     this.#locations.push(location);
     place.file = new ParquetFile(this.#wasm, properties, this.#options.io, location);
     this.#open.add(place);
     return place.file;
+  }
+
+  #limits(): RowGroupLimits {
+    const most = this.#types.length === 0 ? ROW_GROUP_BYTES : SMALL_ROW_GROUP_BYTES;
+    return {
+      rows: this.#options.rowGroupRows ?? ROW_GROUP_ROWS,
+      bytes: Math.min(most, this.#targetBytes),
+    };
   }
 
   async #closeFile(place: Partition): Promise<void> {

@@ -17,7 +17,9 @@ const SUMMARY = record<PartitionFieldSummary>("r508", [
   { key: "upperBound", id: 511, name: "upper_bound", codec: BYTES, optional: true },
 ]);
 
-/** Lists of version 1 have no content and no sequence numbers: all files are data, and the first. */
+/**
+ * Lists of version 1 have no content and no sequence numbers: all files are data, and the first.
+ */
 const MANIFEST_FILE = record<ManifestFile>("manifest_file", [
   { key: "manifestPath", id: 500, name: "manifest_path", codec: STRING },
   { key: "manifestLength", id: 501, name: "manifest_length", codec: COUNT },

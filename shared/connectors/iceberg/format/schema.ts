@@ -38,7 +38,9 @@ export function typeOf(field: Field, nextId: NextId): IcebergType {
   return convertedType(field.type, nextId);
 }
 
-/** Returns the fields directly inside a type: also the element of a list, key and value of a map. */
+/**
+ * Returns the fields directly inside a type: also the element of a list, key and value of a map.
+ */
 export function childrenOf(type: IcebergType): readonly NestedField[] {
   if (typeof type === "string") return [];
   if (type.type === "struct") return type.fields;

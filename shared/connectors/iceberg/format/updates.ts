@@ -27,8 +27,8 @@ export type AppliedCommit = { readonly metadata: TableMetadata } | { readonly co
 type Update<A extends TableUpdate["action"]> = Extract<TableUpdate, { readonly action: A }>;
 
 /**
- * Returns the metadata after a commit, as a REST catalog makes it. `metadataLocation` is the file of
- * `metadata`, and `now` is milliseconds since 1970. If the commit changes nothing, the result is
+ * Returns the metadata after a commit, as a REST catalog makes it. `metadataLocation` is the file
+ * of `metadata`, and `now` is milliseconds since 1970. If the commit changes nothing, the result is
  * `metadata` itself, and the catalog writes no file. Errors: `SNAPSHOT_EXISTS`,
  * `TABLE_UPDATE_INVALID`.
  */
@@ -115,6 +115,8 @@ class Draft {
         return this.#addSnapshot(update.snapshot);
       case "set-snapshot-ref":
         return this.#setRef(update);
+      case "remove-snapshot-ref":
+        return this.#removeRef(update["ref-name"]);
       case "remove-snapshots":
         return this.#removeSnapshots(new Set(update["snapshot-ids"]));
       case "set-properties":
@@ -195,6 +197,12 @@ class Draft {
     if (name === MAIN && ref.type !== "branch") throw this.#invalid("main must be a branch");
     this.#change({ refs: { ...refs, [name]: ref } });
     if (name === MAIN) this.#setHead(snapshot);
+  }
+
+  #removeRef(name: string): undefined {
+    if (name === MAIN) throw this.#invalid("main cannot be removed");
+    const { [name]: _, ...refs } = this.#metadata.refs;
+    if (Object.keys(refs).length < Object.keys(this.#metadata.refs).length) this.#change({ refs });
   }
 
   #setHead(snapshot: Snapshot): void {

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { MillraceError } from "../../../contract/errors.ts";
 import { atOnce } from "../../kit/at-once.ts";
 import type { LoadedTable, TableCommit } from "../catalog/catalog.ts";
@@ -14,18 +15,22 @@ const LISTS_AT_ONCE = 8;
 const DELETED_AT_ONCE = 1000;
 
 /** The kinds of files that expire, in the order in which they are deleted. */
-const KINDS = ["data", "deletes", "manifests", "manifestLists"] as const;
+const KINDS = ["data", "deletes", "manifests", "manifestLists", "statistics"] as const;
+
+const StatisticsFiles = z.array(
+  z.looseObject({ "snapshot-id": z.union([z.int(), z.bigint()]), "statistics-path": z.string() }),
+);
 
 interface ExpiredFile {
   readonly kind: (typeof KINDS)[number];
   readonly location: string;
-  /** Absent for a manifest list, whose size no file tells. */
+  /** Absent if no file of the table tells it, as for a manifest list. */
   readonly bytes?: number;
 }
 
 /** Files of expired snapshots that no other snapshot needs. */
 export interface FileCounts extends Readonly<Record<(typeof KINDS)[number], number>> {
-  /** Bytes of the files, without manifest lists. */
+  /** Bytes of data files, delete files and manifests. */
   readonly bytes: number;
 }
 
@@ -61,6 +66,7 @@ export async function planExpire(parts: TableParts, retention: Retention): Promi
   const gone = new Set(expired.snapshots);
   const kept = metadata.snapshots.filter((snapshot) => !gone.has(snapshot));
   const { files, missing } = await candidates(io, expired.snapshots, kept);
+  files.push(...statisticsOf(metadata, expired.snapshots));
   const paths = new Set(files.map(({ location }) => storeLocation(location)));
   const needed = new ReferencedFiles(io, (path) => paths.has(storeLocation(path)));
   if (files.length > 0) await needed.read({ snapshots: kept });
@@ -91,7 +97,7 @@ async function candidates(
   io: FileIo,
   expired: readonly Snapshot[],
   kept: readonly Snapshot[],
-): Promise<{ readonly files: readonly ExpiredFile[]; readonly missing: readonly string[] }> {
+): Promise<{ readonly files: ExpiredFile[]; readonly missing: readonly string[] }> {
   const files = new Map<string, ExpiredFile>();
   const missing: string[] = [];
   if (expired.length === 0) return { files: [], missing };
@@ -114,6 +120,19 @@ async function candidates(
     }
   });
   return { files: [...files.values()], missing };
+}
+
+/** A statistics file belongs to one snapshot. The metadata types do not have them. */
+function statisticsOf(metadata: TableMetadata, expired: readonly Snapshot[]): ExpiredFile[] {
+  const ids = new Set(expired.map((snapshot) => String(snapshot["snapshot-id"])));
+  const extra = metadata as unknown as Readonly<Record<string, unknown>>;
+  return ["statistics", "partition-statistics"].flatMap((key) =>
+    StatisticsFiles.parse(extra[key] ?? []).flatMap((file) =>
+      ids.has(String(file["snapshot-id"]))
+        ? [{ kind: "statistics", location: file["statistics-path"] } as const]
+        : [],
+    ),
+  );
 }
 
 /** A file of an expired snapshot may be gone: an earlier expiry has deleted it. */
@@ -198,7 +217,7 @@ async function deleteFiles(
 }
 
 function countsOf(files: readonly ExpiredFile[]): FileCounts {
-  const counts = { data: 0, deletes: 0, manifests: 0, manifestLists: 0, bytes: 0 };
+  const counts = { data: 0, deletes: 0, manifests: 0, manifestLists: 0, statistics: 0, bytes: 0 };
   for (const { kind, bytes = 0 } of files) {
     counts[kind]++;
     counts.bytes += bytes;

@@ -40,7 +40,10 @@ export interface HistoryEntry {
   readonly snapshot?: SnapshotInfo;
 }
 
-/** Returns which snapshots were current, the oldest first. After a rollback a snapshot is there twice. */
+/**
+ * Returns which snapshots were current, the oldest first. After a rollback a snapshot is there
+ * twice.
+ */
 export function historyOf(metadata: TableMetadata): readonly HistoryEntry[] {
   const known = new Map(snapshotsOf(metadata).map((info) => [info.id, info]));
   return metadata["snapshot-log"].map((entry) => {

@@ -29,7 +29,7 @@ export function filesOf(
   { openStore }: Pick<TableParts, "openStore">,
   { metadata, access }: LoadedTable,
 ): FileIo {
-  return new FileIo(openStore, metadata.location, access);
+  return new FileIo(openStore, metadata.location, { access });
 }
 
 const CONFLICTS: RetryPolicy = { attempts: 10, firstDelay: 100, longestDelay: 5_000 };

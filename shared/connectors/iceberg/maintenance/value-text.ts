@@ -27,7 +27,9 @@ export function valueText(type: PrimitiveType, value: IcebergValue): string {
   }
 }
 
-/** Formats a value of a partition: what the transform `hour` made of a time is not just a number. */
+/**
+ * Formats a value of a partition: what the transform `hour` made of a time is not just a number.
+ */
 export function partitionText(transform: string, type: PrimitiveType, value: IcebergValue): string {
   const ordinal = Number(value);
   if (transform === "year") return String(1970 + ordinal);

@@ -42,7 +42,9 @@ export async function manifestsOf(io: FileIo, snapshot: Snapshot): Promise<reado
   return decodeManifestList(await io.read(location));
 }
 
-/** Returns the files that the manifests list as added or existing, in the order of the manifests. */
+/**
+ * Returns the files that the manifests list as added or existing, in the order of the manifests.
+ */
 export async function filesIn(io: FileIo, manifests: readonly ManifestFile[]): Promise<readonly LiveFile[]> {
   const found: LiveFile[][] = manifests.map(() => []);
   await atOnce(MANIFESTS_AT_ONCE, manifests.entries(), async ([i, manifest]) => {

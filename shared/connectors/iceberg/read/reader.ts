@@ -89,7 +89,9 @@ export class IcebergReader extends DataSourceReader<SnapshotSlice> {
   }
 }
 
-/** Returns the fields that the pipeline's schema names. The engine reports those that are missing. */
+/**
+ * Returns the fields that the pipeline's schema names. The engine reports those that are missing.
+ */
 function wantedFields(schema: IcebergSchema, wanted: Schema): IcebergSchema["fields"] {
   const names = new Set(wanted.fields.map(({ name }) => name));
   return schema.fields.filter(({ name }) => names.has(name));

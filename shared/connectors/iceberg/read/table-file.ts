@@ -27,7 +27,9 @@ export class TableFile implements ByteSource {
     if (this.size > 0 && this.size <= AHEAD_BYTES) this.#read().catch(() => undefined);
   }
 
-  /** Errors: `TABLE_FILE_MISSING`, `MalformedFileError` if the file is shorter than it should be. */
+  /**
+   * Errors: `TABLE_FILE_MISSING`, `MalformedFileError` if the file is shorter than it should be.
+   */
   async range(start: number, end: number): Promise<Uint8Array> {
     const bytes =
       this.size <= SMALL_BYTES
@@ -43,7 +45,9 @@ export class TableFile implements ByteSource {
   }
 }
 
-/** Yields items in order, each with its file, while the files of later items are requested ahead. */
+/**
+ * Yields items in order, each with its file, while the files of later items are requested ahead.
+ */
 export function* withFilesAhead<T extends { readonly location: string; readonly bytes: number }>(
   io: FileIo,
   items: Iterable<T>,

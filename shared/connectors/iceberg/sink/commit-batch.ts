@@ -59,7 +59,9 @@ function namesOf({ metadata }: LoadedTable, batch: BatchContext, id: string): Co
   return new CommitNames(metadata.location, batch, id);
 }
 
-/** True if the table has the batch. Throws if the table is not the one of the plan or the ledger. */
+/**
+ * True if the table has the batch. Throws if the table is not the one of the plan or the ledger.
+ */
 function hasLanded(metadata: TableMetadata, { batch, plan }: BatchToCommit, { options }: SinkParts): boolean {
   if (plan !== undefined && metadata["table-uuid"] !== plan.tableUuid) {
     throw new MillraceError("TABLE_REPLACED", `the table ${options.table} was replaced by another one`, {

@@ -5,12 +5,14 @@ import {
   type DataWriterFactory,
   type StreamingDataWriterFactory,
 } from "../../../contract/write/data-writer.ts";
+import type { CustomTaskMetric } from "../../../contract/write/metrics.ts";
 import { canonicalRows } from "../files/canonical.ts";
 import { writeDataFiles } from "../files/write-data-files.ts";
 import type { DataFile } from "../format/types.ts";
 import { type FilesMessage, messageOf } from "./message.ts";
 import { dataLocation } from "./names.ts";
 import type { SinkParts } from "./open-table.ts";
+import { metricsOfTask } from "./write-metrics.ts";
 import { type RecordedPlan, readPlan, taskFiles, type WritePlan } from "./write-plan.ts";
 
 /** What a task writer needs besides the plan. */
@@ -91,6 +93,10 @@ class IcebergDataWriter extends ArrowDataWriter<FilesMessage> {
 
   override commit(): FilesMessage {
     return messageOf(this.#plan, this.#files);
+  }
+
+  override currentMetricsValues(): readonly CustomTaskMetric[] {
+    return metricsOfTask(this.#files, this.#plan.ignored);
   }
 
   override async abort(): Promise<void> {

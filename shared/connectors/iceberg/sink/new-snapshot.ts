@@ -43,7 +43,10 @@ export class NewSnapshotFiles {
     this.#names = names;
   }
 
-  /** Writes the files of a snapshot on top of `metadata`. Errors: `TABLE_CHANGED`, `PARTITIONING_CHANGED`. */
+  /**
+   * Writes the files of a snapshot on top of `metadata`. Errors: `TABLE_CHANGED`,
+   * `PARTITIONING_CHANGED`.
+   */
   async commitOn(metadata: TableMetadata, io: FileIo, now: number): Promise<TableCommit> {
     const { batch, added, replaces } = this.#change;
     const evolution = evolutionOf(metadata, this.#change.plan);

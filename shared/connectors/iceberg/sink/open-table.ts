@@ -1,5 +1,6 @@
 import type { DataSourceRuntime } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
+import type { StoreAccess } from "../../../contract/object-store.ts";
 import { optional } from "../../../contract/optional.ts";
 import type { IcebergCatalog, LoadedTable, TableIdentifier } from "../catalog/catalog.ts";
 import { parseTableName } from "../catalog/identifier.ts";
@@ -12,6 +13,21 @@ import type { ParsedOptions } from "../options.ts";
 export interface SinkParts {
   readonly options: ParsedOptions;
   readonly runtime: DataSourceRuntime;
+  openCatalog(): Promise<IcebergCatalog>;
+}
+
+/** Returns what the sink works with. */
+export function sinkParts(options: ParsedOptions, runtime: DataSourceRuntime): SinkParts {
+  return {
+    options,
+    runtime,
+    openCatalog: () =>
+      openCatalog(options.catalog ?? DEFAULT_CATALOG, {
+        runtime,
+        openStore: (location, access) => runtime.openStore(location, access),
+        ...optional("home", runtime.home),
+      }),
+  };
 }
 
 /** The catalog and the table's name in it. */
@@ -22,15 +38,11 @@ export interface OpenCatalog {
 
 /** Opens the catalog for one piece of work, and closes it afterwards. */
 export async function withCatalog<T>(
-  { options, runtime }: SinkParts,
+  parts: Pick<SinkParts, "options" | "openCatalog">,
   body: (open: OpenCatalog) => Promise<T>,
 ): Promise<T> {
-  const identifier = parseTableName(options.table);
-  const catalog = await openCatalog(options.catalog ?? DEFAULT_CATALOG, {
-    runtime,
-    openStore: (location, access) => runtime.openStore(location, access),
-    ...optional("home", runtime.home),
-  });
+  const identifier = parseTableName(parts.options.table);
+  const catalog = await parts.openCatalog();
   try {
     return await body({ catalog, identifier });
   } finally {
@@ -39,8 +51,14 @@ export async function withCatalog<T>(
 }
 
 /** Returns the files of a loaded table. */
-export function filesOf({ runtime }: SinkParts, { metadata, access }: LoadedTable): FileIo {
-  return new FileIo((location, vended) => runtime.openStore(location, vended), metadata.location, access);
+export function filesOf(parts: SinkParts, { metadata, access }: LoadedTable): FileIo {
+  return filesAt(parts, metadata.location, access);
+}
+
+/** Returns the files of the table at a location. */
+export function filesAt({ options, runtime }: SinkParts, location: string, access?: StoreAccess): FileIo {
+  const isManaged = options.catalog?.type === "s3tables";
+  return new FileIo((place, vended) => runtime.openStore(place, vended), location, { access, isManaged });
 }
 
 /** The error of a table that was there when the batch was planned. */

@@ -6,7 +6,7 @@ import { asExisting, isLive } from "./merge-manifests.ts";
 /** Which files a commit removes: none, all, or those of the partitions of its own files. */
 export type Replaces = "none" | "all" | "partitions";
 
-/** What is left of the parent's manifests, and what was removed. */
+/** The manifests of the parent that are left, and the files that were removed. */
 export interface Remaining {
   readonly manifests: readonly ManifestFile[];
   readonly removed: readonly DataFile[];

@@ -16,10 +16,9 @@ import type {
 import type { SupportsWrite, TableCapability } from "../../../contract/write/table.ts";
 import type { LogicalWriteInfo } from "../../../contract/write/write-info.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
-import { FileIo } from "../file-io.ts";
 import { newestBatchOf, snapshotIdOf, snapshotWith } from "./marker.ts";
 import { type FilesMessage, namedFiles } from "./message.ts";
-import { filesOf, type SinkParts, withCatalog } from "./open-table.ts";
+import { filesAt, filesOf, type SinkParts, withCatalog } from "./open-table.ts";
 import { vacuumFiles } from "./vacuum.ts";
 import { IcebergWriteBuilder } from "./write.ts";
 import { isTarget } from "./write-plan.ts";
@@ -89,20 +88,16 @@ export class IcebergSink
   async findDamaged(messages: readonly (FilesMessage | null)[]): Promise<readonly DamagedFile[]> {
     const location = messages.find((message) => message !== null)?.location;
     if (location === undefined) return [];
-    const { runtime } = this.#parts;
-    const io = new FileIo((place, access) => runtime.openStore(place, access), location);
+    const io = filesAt(this.#parts, location);
     const named = messages.flatMap((message, partition) =>
       namedFiles(message).map((file) => ({ ...file, partition })),
     );
-    const found = await io.stat(named.map(({ path }) => path));
+    const sizes = await io.sizesOf(named.map(({ path, bytes }) => ({ location: path, expected: bytes })));
     return named.flatMap(({ path, bytes, partition }) => {
-      const size = found.get(path)?.bytes;
+      const size = sizes.get(path);
       if (size === bytes) return [];
-      const problem =
-        size === undefined
-          ? `is gone (expected ${bytes} bytes)`
-          : `has ${size} bytes, and ${bytes} were written`;
-      return [{ partition, path, problem }];
+      const found = size === undefined ? "is gone" : `has ${size === -1 ? "another number of" : size} bytes`;
+      return [{ partition, path, problem: `${found}, and ${bytes} bytes were written` }];
     });
   }
 
@@ -115,8 +110,10 @@ export class IcebergSink
     return await withCatalog(this.#parts, async ({ catalog, identifier }) => {
       const load = () => catalog.loadTable(identifier);
       const loaded = await load();
-      if (loaded === undefined) return { files: 0, bytes: 0 };
-      return await vacuumFiles(filesOf(this.#parts, loaded), load, context);
+      const io = loaded === undefined ? undefined : filesOf(this.#parts, loaded);
+      // A table bucket removes unreferenced files itself.
+      if (io === undefined || io.isManaged) return { files: 0, bytes: 0 };
+      return await vacuumFiles(io, load, context);
     });
   }
 }

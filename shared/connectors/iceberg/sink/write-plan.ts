@@ -4,13 +4,13 @@ import { MillraceError } from "../../../contract/errors.ts";
 import type { LogicalWriteInfo } from "../../../contract/write/write-info.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
 import { planSchema } from "../evolve/plan-schema.ts";
-import { FileIo } from "../file-io.ts";
+import type { FileIo } from "../file-io.ts";
 import { currentSchema, currentSpec } from "../format/metadata.ts";
 import { parsePartitionFields } from "../format/partition-spec.ts";
 import { icebergSchemaOf } from "../format/schema.ts";
 import type { IcebergSchema, PartitionField, PartitionSpec, TableMetadata } from "../format/types.ts";
 import { planLocation } from "./names.ts";
-import { filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
+import { filesAt, filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
 
 /**
  * What planning found out about the table. Tasks write their files by it and the commit checks it,
@@ -156,11 +156,10 @@ export async function taskFiles(
   parts: SinkParts,
   { location, isVended }: Pick<WritePlan, "location" | "isVended">,
 ): Promise<FileIo> {
-  const { options, runtime } = parts;
-  if (!isVended) return new FileIo((place, access) => runtime.openStore(place, access), location);
+  if (!isVended) return filesAt(parts, location);
   return await withCatalog(parts, async ({ catalog, identifier }) => {
     const loaded = await catalog.loadTable(identifier);
-    if (loaded === undefined) throw tableGone(options.table);
+    if (loaded === undefined) throw tableGone(parts.options.table);
     return filesOf(parts, loaded);
   });
 }

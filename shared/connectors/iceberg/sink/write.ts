@@ -1,6 +1,7 @@
 import type { BatchContext } from "../../../contract/context.ts";
 import type { JsonValue } from "../../../contract/json.ts";
 import { BatchWrite, StreamingWrite } from "../../../contract/write/batch-write.ts";
+import type { CustomMetric } from "../../../contract/write/metrics.ts";
 import type { WriteSummary } from "../../../contract/write/summary.ts";
 import { Write } from "../../../contract/write/write.ts";
 import type { SupportsDynamicOverwrite, SupportsTruncate } from "../../../contract/write/write-builder.ts";
@@ -10,6 +11,7 @@ import { IcebergWriterFactory } from "./data-writer.ts";
 import { type FilesMessage, filesOfMessages, namedFiles } from "./message.ts";
 import type { SinkParts } from "./open-table.ts";
 import type { Replaces } from "./replace-files.ts";
+import { WRITE_METRICS } from "./write-metrics.ts";
 import { planWrite, type RecordedPlan, readPlan, taskFiles } from "./write-plan.ts";
 
 /** Notes which files of the table a write replaces. */
@@ -55,6 +57,10 @@ class IcebergWrite extends Write {
 
   override toStreaming(): StreamingWrite<unknown> {
     return new IcebergStreamingWrite(this.#write) as StreamingWrite<unknown>;
+  }
+
+  override supportedCustomMetrics(): readonly CustomMetric[] {
+    return WRITE_METRICS;
   }
 }
 

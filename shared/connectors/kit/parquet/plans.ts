@@ -39,7 +39,12 @@ export function presencePlan(node: SchemaNode, leaf: Leaf, fields: number): Colu
   const levels = { ...levelsOf(node), repetition: node.repetition };
   return {
     leaves: [leaf],
-    open: (cursorOf) => new PresenceReader(cursorOf(leaf, (value) => value), fields, levels),
+    open: (cursorOf) =>
+      new PresenceReader(
+        cursorOf(leaf, (value) => value),
+        fields,
+        levels,
+      ),
   };
 }
 

@@ -20,14 +20,14 @@ const tableWith = (
 ): TableMetadata => ({ properties, snapshots }) as unknown as TableMetadata;
 
 describe("the marker of a batch", () => {
-  it("is read as the batch that was written, with its offsets", () => {
+  it("A marker is read as the batch that was written, with its offsets", () => {
     const batch = contextOf({ batchId: 7 });
     const table = tableWith({ [markerKey(batch)]: markerText(batch, 12) });
     const { incarnation, batchId, planId, start, end } = batch;
     expect(newestBatchOf(table, "orders")).toEqual({ incarnation, batchId, planId, start, end });
   });
 
-  it("of a batch with large offsets is written without them", () => {
+  it("The marker of a batch with large offsets is written without them", () => {
     const batch = { ...contextOf(), end: { files: "x".repeat(20_000) } };
     const text = markerText(batch, 1);
     expect(text.length).toBeLessThan(200);
@@ -38,7 +38,7 @@ describe("the marker of a batch", () => {
     });
   });
 
-  it("of the incarnation that committed last counts, however great its batch id is", () => {
+  it("The incarnation that committed last counts, however great the batch id of another one is", () => {
     const old = contextOf({ batchId: 90 });
     const latest = contextOf({ incarnation: "life-2", batchId: 3 });
     const table = tableWith({
@@ -50,13 +50,13 @@ describe("the marker of a batch", () => {
     expect(newestBatchIn(table, "orders", "life-3")).toBeUndefined();
   });
 
-  it("of another pipeline does not count, also if its name begins alike", () => {
+  it("The marker of another pipeline does not count, also if its name begins alike", () => {
     const other = { ...contextOf(), pipeline: "orders-2" };
     const table = tableWith({ [markerKey(other)]: markerText(other, 1), "millrace.created": "2026" });
     expect(newestBatchOf(table, "orders")).toBeUndefined();
   });
 
-  it("is found in the summaries of snapshots if the catalog drops properties", () => {
+  it("A marker is found in the summaries of snapshots if the catalog drops properties", () => {
     const snapshots = [3, 4].map((batchId) => ({
       "sequence-number": batchId + 1,
       summary: summaryOf(contextOf({ batchId })),
@@ -69,7 +69,7 @@ describe("the marker of a batch", () => {
   });
 
   it.each(["", "7", "{}", '{"batchId":1,"planId":"p","sequenceNumber":"x"}'])(
-    "that another program has changed to %j is refused and not taken for a missing one",
+    "A marker that another program has changed to %j is refused and not taken for a missing one",
     (text) => {
       const table = tableWith({ "millrace.orders.life-1": text });
       expect(() => newestBatchOf(table, "orders")).toThrow(
@@ -82,7 +82,7 @@ describe("the marker of a batch", () => {
 describe("the snapshot id of a batch", () => {
   const uuid = "62879705-e130-4fef-b48f-65b686914391";
 
-  it("is equal in each attempt, has 63 bits and is never 0", () => {
+  it("The snapshot id of a batch is equal in each attempt, has 63 bits and is never 0", () => {
     const batch = contextOf({ batchId: 5 });
     const id = snapshotIdOf(uuid, batch);
     expect(snapshotIdOf(uuid, { ...batch, attempt: 9 } as BatchContext)).toBe(id);
@@ -90,7 +90,7 @@ describe("the snapshot id of a batch", () => {
     expect(id).toBeLessThan(2n ** 63n);
   });
 
-  it("depends on the table, the pipeline, the incarnation, the batch and its plan", () => {
+  it("The snapshot id depends on the table, the pipeline, the incarnation, the batch and its plan", () => {
     const batch = contextOf();
     const ids = [
       snapshotIdOf(uuid, batch),

@@ -109,6 +109,7 @@ export class SqlCatalog implements IcebergCatalog {
     const applied = this.#applied(base, from, commit);
     if ("outcome" in applied) return applied;
     const { metadata } = applied;
+    if (metadata === base.metadata) return await this.#unchanged(table, from);
     const to = await this.#write(metadata, from);
     const outcome = await this.#move(table, from, to);
     if (outcome.outcome === "conflict") {
@@ -118,6 +119,17 @@ export class SqlCatalog implements IcebergCatalog {
     }
     if (outcome.outcome === "committed") await this.#files.deleteObsolete(base.metadata, metadata);
     return outcome;
+  }
+
+  /** The outcome of a commit that changes nothing: its requirements are met if the table is as it was. */
+  async #unchanged(table: TableIdentifier, from: string): Promise<CatalogOutcome> {
+    const location = await this.#locationOf(table);
+    if (location === undefined) throw tableGone(table, this.description);
+    return location === from ? { outcome: "committed" } : this.#moved(table);
+  }
+
+  #moved(table: TableIdentifier): CatalogOutcome {
+    return { outcome: "conflict", reason: `another writer changed the table ${tableNameOf(table)}` };
   }
 
   async close(): Promise<void> {
@@ -157,7 +169,7 @@ export class SqlCatalog implements IcebergCatalog {
       throw error;
     }
     if (isMoved) return { outcome: "committed" };
-    return { outcome: "conflict", reason: `another writer changed the table ${tableNameOf(table)}` };
+    return this.#moved(table);
   }
 
   async #write(metadata: LoadedTable["metadata"], before: string | undefined): Promise<string> {

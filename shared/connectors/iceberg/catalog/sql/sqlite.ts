@@ -21,6 +21,12 @@ interface Connection {
 }
 
 /**
+ * The last call of each file, by its path. Calls of one thread take turns: SQLite would wait in the
+ * thread itself for the other call, which then could not go on.
+ */
+const TURNS = new Map<string, Promise<unknown>>();
+
+/**
  * A SQL catalog in one SQLite file. Journal mode WAL lets others read during a commit. Synchronous
  * mode FULL puts a commit on disk before it is reported: the source may then delete its rows.
  */
@@ -29,8 +35,6 @@ export class SqliteDatabase implements SqlDatabase {
   readonly #path: string;
   readonly #runtime: Pick<Runtime, "sleep">;
   #connection: Connection | undefined;
-  /** Ends when the transactions that were begun have ended. The connection can have one at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
 
   /** `path` is absolute. */
   constructor(path: string, runtime: Pick<Runtime, "sleep">) {
@@ -74,11 +78,17 @@ export class SqliteDatabase implements SqlDatabase {
 
   /** Runs `body` after all that was asked for earlier, and converts its errors. */
   async #inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(body).catch((error: unknown) => {
+    const before = TURNS.get(this.#path) ?? Promise.resolve();
+    const result = before.then(body);
+    const turn = result.catch(() => undefined);
+    TURNS.set(this.#path, turn);
+    try {
+      return await result;
+    } catch (error) {
       throw sqliteError(error, this.#path);
-    });
-    this.#turn = result.catch(() => undefined);
-    return await result;
+    } finally {
+      if (TURNS.get(this.#path) === turn) TURNS.delete(this.#path);
+    }
   }
 
   #disconnect(): void {

@@ -12,8 +12,8 @@ export type AvroJson =
   | { readonly [key: string]: AvroJson | number | boolean | null };
 
 /**
- * Writes values of one type, and reads them from files of any writer. It is to Avro what a column is
- * to a table: one description serves the schema, the writer and the reader.
+ * Writes values of one type, and reads them from files of any writer. It is to Avro what a column
+ * is to a table: one description serves the schema, the writer and the reader.
  */
 export interface AvroCodec<T> {
   /** The type in files that we write. */

@@ -8,7 +8,9 @@ export type Compression = "null" | "deflate";
 
 /** Bytes of a CRC-32, which follows a block of Snappy. */
 const CHECKSUM_BYTES = 4;
-/** An element of Snappy has at most 64 bytes and takes at least 3, so this is more than any ratio. */
+/**
+ * An element of Snappy has at most 64 bytes and takes at least 3, so this is more than any ratio.
+ */
 const SNAPPY_MAX_RATIO = 64;
 
 /** Decompresses a block. `limit` is the largest size that is accepted. Throws `AvroFault`. */

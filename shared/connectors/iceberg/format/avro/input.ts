@@ -103,8 +103,8 @@ export class AvroInput {
   }
 
   /**
-   * Calls `item` for each item of an array or of a map. `least` is the smallest number of bytes that
-   * an item takes. Nothing would bound the number of items without bytes, so they are refused.
+   * Calls `item` for each item of an array or of a map. `least` is the smallest number of bytes
+   * that an item takes. Nothing would bound the number of items without bytes, so they are refused.
    */
   items(least: number, item: () => void): void {
     for (;;) {

@@ -220,7 +220,9 @@ function fromBigEndian(bytes: Uint8Array): bigint {
     : BigInt.asIntN(bytes.length * 8, BigInt(`0x${Buffer.from(bytes).toString("hex")}`));
 }
 
-/** Returns the names of the fields in Avro. Two names that become equal are told apart by the id. */
+/**
+ * Returns the names of the fields in Avro. Two names that become equal are told apart by the id.
+ */
 function avroNames(types: readonly PartitionType[]): string[] {
   const names: string[] = [];
   for (const { id, name } of types) {
@@ -232,8 +234,8 @@ function avroNames(types: readonly PartitionType[]): string[] {
 
 /**
  * Makes a name that Avro allows, as Iceberg's `AvroSchemaUtil.makeCompatibleName` does. That one
- * keeps the letters of all alphabets, which Avro's C library and so DuckDB refuses. Readers find the
- * field by its id.
+ * keeps the letters of all alphabets, which Avro's C library and so DuckDB refuses. Readers find
+ * the field by its id.
  */
 export function makeAvroName(name: string): string {
   let made = "";

@@ -29,7 +29,8 @@ interface Field {
 }
 
 /**
- * A record. A reader finds its fields by id, or by name if a file has no ids. It skips other fields.
+ * A record. A reader finds its fields by id, or by name if a file has no ids. It skips other
+ * fields.
  */
 export function record<T extends object>(name: string, fields: readonly RecordField<T>[]): AvroCodec<T> {
   const all = fields as readonly unknown[] as readonly Field[];
