@@ -43,7 +43,9 @@ describe("the credentials of a REST catalog", () => {
     expect((await failure(() => without.loadTable(newName()))).code).toBe("SECRET_MISSING");
   });
 
-  /** A catalog that takes the tokens that its own endpoint has issued, each for a number of loads. */
+  /**
+   * A catalog that takes the tokens that its own endpoint has issued, each for a number of loads.
+   */
   async function oauthServer(answers: (count: number) => Reply, isTaken: (token: string) => boolean) {
     let issued = 0;
     const forms: URLSearchParams[] = [];

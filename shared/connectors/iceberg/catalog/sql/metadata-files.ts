@@ -26,7 +26,9 @@ export class MetadataFiles {
     return parseMetadata(decode(bytes), location);
   }
 
-  /** Writes a new metadata file, durably. `before` is the one that it follows. Returns its location. */
+  /**
+   * Writes a new metadata file, durably. `before` is the one that it follows. Returns its location.
+   */
   async write(metadata: TableMetadata, before: string | undefined): Promise<string> {
     const { location, properties } = metadata;
     const folder = (properties[FOLDER] ?? `${location}/metadata`).replace(/\/+$/, "");
@@ -59,7 +61,9 @@ export class MetadataFiles {
   }
 }
 
-/** Files of the codec `gzip` are known by their first bytes, because their names differ by writer. */
+/**
+ * Files of the codec `gzip` are known by their first bytes, because their names differ by writer.
+ */
 function decode(bytes: Uint8Array): string {
   const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
   return new TextDecoder().decode(isGzip ? gunzipSync(bytes) : bytes);
