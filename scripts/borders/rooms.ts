@@ -122,6 +122,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ...[
       "node:buffer",
       "node:crypto",
+      "node:module",
+      "node:fs",
       "node:fs/promises",
       "node:sqlite",
       "node:stream",
