@@ -60,17 +60,6 @@ export class MetadataFiles {
   }
 }
 
-<<<<<<< HEAD
-=======
-/**
- * Files of the codec `gzip` are known by their first bytes, because their names differ by writer.
- */
-function decode(bytes: Uint8Array): string {
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  return new TextDecoder().decode(isGzip ? gunzipSync(bytes) : bytes);
-}
-
->>>>>>> catalogs
 /** Returns the number in the name of a metadata file: 7 for `00007-….metadata.json`; else -1. */
 function versionOf(location: string | undefined): number {
   const digits = /\/v?(\d{1,15})[-.][^/]*$/.exec(location ?? "")?.[1];
