@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Feed, startFeed } from "../../examples/earthquakes/feed.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { PACKAGE } from "../support/package.ts";
 import { hasPython } from "../support/python.ts";
 import { ROOT } from "../support/root.ts";
 import { UserFolder } from "../support/shell.ts";
@@ -70,7 +71,10 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     const user = folder();
     await user.run(QUICK);
     const output = await user.run(commandsOf("Keeping a table small"));
-    expect(output).toContain("85");
+    expect(output).toMatch(/append +\+85 +85 +7 +quakes batch 0/);
+    expect(output).toContain("4.5 … 6.4");
+    expect(output).toContain("7 files, 85 rows");
+    expect(output).toContain("nothing was changed: --yes does it");
   });
 
   it("The pipelines that need a longer look run, too", async () => {
@@ -78,5 +82,17 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     const once = await user.run("npx millrace run partitioned.ts --once");
     expect(once).toContain("committed");
     expect(await user.run("npx millrace table files partitioned")).toMatch(/time_day=\d{4}-\d\d-\d\d/);
+  });
+
+  it("The commands that npm start -- --iceberg prints read its table as they are printed", async () => {
+    const user = folder();
+    const home = join(user.path, "my home");
+    const start = join(PACKAGE, "examples/earthquakes/start.ts");
+    const output = await user.run(`'${process.execPath}' '${start}' --iceberg --home '${home}'`);
+    expect(output).toContain("earthquakes-iceberg: idle");
+    const commands = output.split("in other programs:\n")[1] ?? "";
+    const read = await user.run(commands);
+    expect(read).toMatch(/22km NNE of Hualian, Taiwan +│ +6\.4/);
+    expect(read).toContain("time: timestamp[us, tz=UTC] not null");
   });
 });
