@@ -124,8 +124,13 @@ function tableBucketStatements(step: StepName, table: IcebergTable): readonly Po
   switch (step) {
     case "Plan":
       return [
-        ofBucket("GetTableBucket", "GetNamespace", "CreateNamespace"),
-        ofTable("CreateTable", ...load, "PutTableData", "UpdateTableMetadataLocation"),
+        ofBucket("GetTableBucket", "CreateNamespace"),
+        new PolicyStatement({
+          actions: ["s3tables:GetNamespace", "s3tables:CreateTable"],
+          resources: [bucket],
+          conditions: { StringEquals: { "s3tables:namespace": namespace } },
+        }),
+        ofTable(...load, "PutTableData", "UpdateTableMetadataLocation"),
       ];
     case "Write":
       return [ofBucket("GetTableBucket"), ofTable(...load, "PutTableData")];

@@ -35,7 +35,6 @@ describe("an Iceberg table in a bucket of S3 Tables", () => {
   const own = { "s3tables:namespace": "shop", "s3tables:tableName": "orders" };
 
   it.each([
-    ["CreateTable", ["Plan"]],
     ["GetTableMetadataLocation", STEPS],
     ["UpdateTableMetadataLocation", ["Plan", "Finalize"]],
     ["PutTableData", ["Plan", "Write", "Finalize"]],
@@ -52,8 +51,12 @@ describe("an Iceberg table in a bucket of S3 Tables", () => {
       expect(await allowed(stack, "s3tables:PutTableData", table, other)).toEqual([]);
   });
 
-  it("Only the step that plans may create the namespace", async () => {
+  it("Only the step that plans may create the namespace, and a table in it", async () => {
     expect(await allowed(stack, "s3tables:CreateNamespace", BUCKET)).toEqual(["Plan"]);
+    const create = (namespace: string) =>
+      allowed(stack, "s3tables:CreateTable", BUCKET, { "s3tables:namespace": namespace });
+    expect(await create("shop")).toEqual(["Plan"]);
+    expect(await create("hr")).toEqual([]);
     expect(await allowed(stack, "s3tables:GetTableBucket", BUCKET)).toEqual(STEPS);
   });
 });

@@ -126,9 +126,10 @@ export class RestHttp {
   async #once({ method, path, body }: RestRequest): Promise<RestAnswer> {
     const { auth, timeoutSeconds } = this.#parts;
     const url = new URL(this.#base + path);
-    const own = { accept: "application/json", "content-type": "application/json", ...this.#headers };
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    const own = { accept: "application/json", ...type, ...this.#headers };
     const headers = await auth.headers({ method, url, headers: own, body });
-    const signal = AbortSignal.timeout(timeoutSeconds * 1000);
+    const signal = AbortSignal.timeout(Math.ceil(timeoutSeconds * 1000));
     try {
       // A redirect would be sent the credentials, so it is an error like any other status.
       const response = await fetch(url, { method, headers, body: body ?? null, redirect: "manual", signal });
