@@ -183,6 +183,19 @@ describe("Avro files", () => {
     );
   });
 
+  it("A type that a schema defines twice is read if both definitions are equal", () => {
+    const id = (name: string, type: string) =>
+      `{"name":"${name}","type":{"type":"fixed","name":"f","size":${type}},"field-id":9}`;
+    const of = (...fields: string[]) => `{"type":"record","name":"row","fields":[${fields.join()}]}`;
+    const codec = record<Partial<Row>>("row", [
+      { key: "id", id: 1, name: "id", codec: LONG, optional: true },
+    ]);
+    expect(read(fileOf(DATA, { schema: of(id("a", "1"), id("b", "1")) }), codec)).toEqual([{}]);
+    expect(() => read(fileOf(DATA, { schema: of(id("a", "1"), id("b", "2")) }), codec)).toThrow(
+      error("AVRO_DAMAGED", /two definitions/),
+    );
+  });
+
   it("A field of another type, and a required field that is missing or null, are errors that name it", () => {
     const of = (type: string) =>
       `{"type":"record","name":"row","fields":[{"name":"id","type":${type},"field-id":1}]}`;
