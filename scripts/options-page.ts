@@ -66,7 +66,9 @@ export function optionsPage(): string {
 }
 
 function section({ format, folder, interfaceName, schema }: OptionsOf): string {
-  const declared = declaredOptions(join(ROOT, "shared/connectors", folder), interfaceName);
+  // `FromEnvironment` of the kit is left out, so that it stays one option.
+  const folders = [folder, "kit/postgres"].map((name) => join(ROOT, "shared/connectors", name));
+  const declared = declaredOptions(folders, interfaceName);
   const validated = validatedOptions(schema);
   const names = new Set([...declared.keys(), ...validated.keys()]);
   const differing = [...names].filter((name) => declared.has(name) !== validated.has(name));

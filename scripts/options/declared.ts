@@ -41,20 +41,24 @@ interface SourceFile {
 }
 
 /**
- * Returns the options of an interface that a file in `folder` declares, by their `keyOf`. Nested
- * ones come after their parent.
+ * Returns the options of an interface that a file in one of the folders declares, by their `keyOf`.
+ * Nested ones come after their parent. Of two declarations with one name, that of the first folder
+ * counts.
  */
-export function declaredOptions(folder: string, interfaceName: string): Map<string, DeclaredOption> {
-  const declarations = declarationsIn(folder);
+export function declaredOptions(
+  folders: readonly string[],
+  interfaceName: string,
+): Map<string, DeclaredOption> {
+  const declarations = new Map(folders.toReversed().flatMap((folder) => [...declarationsIn(folder)]));
   const declaration = declarations.get(interfaceName);
-  if (declaration === undefined) throw new Error(`${folder} declares no ${interfaceName}`);
+  if (declaration === undefined) throw new Error(`${folders.join(", ")}: no ${interfaceName} is declared`);
   const options = optionsIn(declaration, { prefix: "", kind: undefined }, declarations);
   return new Map(options.map((option) => [keyOf(option.path, option.kind), option]));
 }
 
 function declarationsIn(folder: string): Map<string, Declaration> {
   const found = new Map<string, Declaration>();
-  for (const name of globSync("*.ts", { cwd: folder }).sort()) {
+  for (const name of globSync("**/*.ts", { cwd: folder }).sort()) {
     const text = readFileSync(join(folder, name), "utf8");
     const { program, comments } = parseSync(name, text);
     const file = { text, comments };
