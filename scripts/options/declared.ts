@@ -41,17 +41,17 @@ interface SourceFile {
 }
 
 /**
- * Returns the options of an interface that a file in one of the folders declares, by their `keyOf`.
- * Nested ones come after their parent. Of two declarations with one name, that of the first folder
- * counts.
+ * Returns the options of an interface that a file in `folder` declares, by their `keyOf`. Nested
+ * ones come after their parent. They may have types of the folder `common`.
  */
 export function declaredOptions(
-  folders: readonly string[],
+  folder: string,
   interfaceName: string,
+  common: string,
 ): Map<string, DeclaredOption> {
-  const declarations = new Map(folders.toReversed().flatMap((folder) => [...declarationsIn(folder)]));
+  const declarations = new Map([...declarationsIn(common), ...declarationsIn(folder)]);
   const declaration = declarations.get(interfaceName);
-  if (declaration === undefined) throw new Error(`${folders.join(", ")}: no ${interfaceName} is declared`);
+  if (declaration === undefined) throw new Error(`${folder} declares no ${interfaceName}`);
   const options = optionsIn(declaration, { prefix: "", kind: undefined }, declarations);
   return new Map(options.map((option) => [keyOf(option.path, option.kind), option]));
 }
