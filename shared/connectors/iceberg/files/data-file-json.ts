@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { MillraceError } from "../../../contract/errors.ts";
 import type { PartitionType } from "../format/partition-spec.ts";
-import { primitiveOf } from "../format/primitive.ts";
 import { decodeValue, encodeValue } from "../format/single-value.ts";
 import type { DataFile, IcebergValue, PrimitiveType } from "../format/types.ts";
 
@@ -107,17 +106,20 @@ function bytesOf(text: string | null): Uint8Array | null {
 function partitionValue(type: PrimitiveType, text: string | null): IcebergValue | null {
   const bytes = bytesOf(text);
   if (bytes === null) return null;
-  // Text of a wrong length would otherwise be read as another value.
-  if (primitiveOf(type).kind === "decimal" && bytes.length === 0) throw invalid("an empty decimal");
-  return decodeValue(type, bytes);
+  try {
+    return decodeValue(type, bytes);
+  } catch (error) {
+    throw invalid(`a partition value has ${bytes.length} bytes, and the field is ${type}`, error);
+  }
 }
 
-function invalid(problem: string): MillraceError {
+function invalid(problem: string, cause?: unknown): MillraceError {
   return new MillraceError(
     "DATA_FILE_INVALID",
     `a task's message about its data files is damaged: ${problem}`,
     {
       hint: "Run again with the version of millrace that wrote it, or leave the batch out: `millrace skip`.",
+      cause,
     },
   );
 }
