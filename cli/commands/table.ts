@@ -103,11 +103,15 @@ export async function filesCommand(name: string, flags: FilesFlags): Promise<voi
     const files = await filesOfSnapshot(filesOf(loaded), loaded.metadata, options);
     if (flags.json)
       for (const file of files) printJson({ ...file, sequenceNumber: Number(file.sequenceNumber) });
-    else printLine(files.length === 0 ? `${table.name}: no files` : filesTable(files, columns));
+    else
+      printLine(
+        files.length === 0 ? `${table.name}: no files` : filesTable(files, columns, loaded.metadata.location),
+      );
   });
 }
 
-function filesTable(files: readonly FileInfo[], columns: readonly string[]): string {
+function filesTable(files: readonly FileInfo[], columns: readonly string[], root: string): string {
+  const inTable = (path: string) => (path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path);
   const lines = formatTable(
     ["content", "partition", "rows", "bytes", ...columns, "file"],
     files.map((file) => [
@@ -116,7 +120,7 @@ function filesTable(files: readonly FileInfo[], columns: readonly string[]): str
       formatCount(file.rows),
       formatBytes(file.bytes),
       ...columns.map((column) => printable(boundsCell(file, column))),
-      printable(file.path),
+      printable(inTable(file.path)),
     ]),
   );
   const data = files.filter(({ content }) => content === "data");

@@ -1,17 +1,17 @@
 import { Data, RecordBatch, RecordBatchStreamWriter, type Schema, Struct } from "apache-arrow";
-import type * as ParquetWasm from "parquet-wasm";
 import { ColumnEncoder } from "../../../arrow/ipc/column-encoder.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { loadOptional } from "../../../contract/optional-package.ts";
 import type { FileIo } from "../file-io.ts";
 import { footerStatistics, type RowGroupStatistics } from "./parquet-footer.ts";
 import type { Wasm } from "./parquet-settings.ts";
+import type * as ParquetWasm from "./parquet-wasm.ts";
 
 type WasmBatch = ParquetWasm.RecordBatch;
 
 /** Loads the Parquet writer. Error: `DEPENDENCY_MISSING`. */
 export function loadParquetWriter(): Promise<Wasm> {
-  return loadOptional("parquet-wasm", () => import("parquet-wasm"));
+  return loadOptional("parquet-wasm", () => import("./parquet-wasm.ts"));
 }
 
 /** What is known of a Parquet file after it is stored. */

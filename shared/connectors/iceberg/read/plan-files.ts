@@ -22,7 +22,7 @@ export const DELETE_PATH_ID = 2_147_483_546;
 export const DELETE_POSITION_ID = 2_147_483_545;
 
 /**
- * Returns the data files of a snapshot for which `isNeeded` holds, each with its position deletes.
+ * Returns the data files of a snapshot, in the order of their commits, for which `isNeeded` holds, each with its position deletes.
  * Throws `TABLE_NOT_READABLE` for equality deletes, deletion vectors, and files that are not
  * Parquet.
  */
@@ -32,7 +32,7 @@ export async function planFiles(
   isNeeded: (live: LiveFile) => boolean = () => true,
 ): Promise<readonly PlannedFile[]> {
   const { data, deletes } = await liveFiles(io, snapshot);
-  const needed = data.filter(isNeeded);
+  const needed = data.filter(isNeeded).sort(byCommit);
   checkDeletes(needed, deletes);
   const index = new DeleteIndex(deletes.filter(({ file }) => file.content === 1));
   return needed.map((live) => {
@@ -45,6 +45,10 @@ export async function planFiles(
       deletes: index.of(live).map((found) => toRead(found.file)),
     };
   });
+}
+
+function byCommit({ sequenceNumber: a }: LiveFile, { sequenceNumber: b }: LiveFile): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function toRead({ filePath, fileSizeInBytes, recordCount }: DataFile): FileToRead {

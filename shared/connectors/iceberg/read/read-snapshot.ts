@@ -40,7 +40,7 @@ export function snapshotToRead(
 }
 
 /**
- * Reads the rows of a snapshot, in the order of its manifests. Errors: those of `snapshotToRead`,
+ * Reads the rows of a snapshot, in the order of their commits. Errors: those of `snapshotToRead`,
  * `planFiles` and `scan`.
  */
 export async function* readSnapshot(

@@ -19,6 +19,7 @@ import { IcebergSink } from "../../../../shared/connectors/iceberg/sink/table.ts
 import type { BatchContext, TaskContext } from "../../../../shared/contract/context.ts";
 import { parseDdl } from "../../../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../../../shared/contract/json.ts";
+import { optional } from "../../../../shared/contract/optional.ts";
 import type { OpenBatch, VacuumResult } from "../../../../shared/contract/stream-writer.ts";
 import type { DataWriter } from "../../../../shared/contract/write/data-writer.ts";
 import type { OnSchemaChange } from "../../../../shared/contract/write/write-info.ts";
@@ -201,18 +202,22 @@ export class Desk {
     return (await this.load()).metadata;
   }
 
-  /** Returns the rows of the newest snapshot. */
-  async rows(): Promise<Record<string, unknown>[]> {
+  /** Returns the rows of the newest snapshot, or of another one. */
+  async rows(snapshotId?: bigint): Promise<Record<string, unknown>[]> {
     const loaded = await this.load();
     const rows: Record<string, unknown>[] = [];
-    for await (const batch of readSnapshot(filesOf(this.parts, loaded), loaded.metadata))
+    for await (const batch of readSnapshot(
+      filesOf(this.parts, loaded),
+      loaded.metadata,
+      optional("snapshotId", snapshotId),
+    ))
       rows.push(...rowsOf(batch));
     return rows;
   }
 
   /** Returns the ids of all rows, sorted. */
-  async ids(): Promise<unknown[]> {
-    return (await this.rows()).map(({ id }) => Number(id)).sort((a, b) => a - b);
+  async ids(snapshotId?: bigint): Promise<unknown[]> {
+    return (await this.rows(snapshotId)).map(({ id }) => Number(id)).sort((a, b) => a - b);
   }
 
   /** Returns the keys of the table's files, sorted. */
