@@ -7,7 +7,9 @@ import type { DataFile, IcebergValue, PrimitiveType } from "../format/types.ts";
 const COUNT = z.number().int().min(0);
 const BYTES = z.base64();
 
-/** What is known of a column: counts are `null` if they are not known, and bounds if there are none. */
+/**
+ * What is known of a column: counts are `null` if they are not known, and bounds if there are none.
+ */
 const COLUMN = z.tuple([
   COUNT,
   COUNT.nullable(),

@@ -182,7 +182,9 @@ class RequestedBatches {
 /** Ends the bytes of a file that is not to be stored. */
 class AbortedFile extends Error {}
 
-/** Encodes record batches as an Arrow IPC stream, without slices, which apache-arrow writes wrongly. */
+/**
+ * Encodes record batches as an Arrow IPC stream, without slices, which apache-arrow writes wrongly.
+ */
 function ipcStream(schema: Schema, batches: readonly RecordBatch[]): Uint8Array {
   const encoder = new ColumnEncoder();
   const whole = batches.map(({ numRows, data }) => {
