@@ -25,7 +25,7 @@ const isCreation = ({ method, url }: ProxiedRequest) => method === "POST" && url
 /** The statements of PostgreSQL that make up a commit. */
 const STATEMENTS = ["UPDATE", "COMMIT"] as const;
 /** Time limits that end a test soon. */
-const SHORT = { connectSeconds: 2, statementSeconds: 1, lockSeconds: 1 };
+const SHORT = { connectSeconds: 2, statementSeconds: 2, lockSeconds: 1 };
 
 /** Returns a condition that is true for the message that ends a statement of a commit. */
 function reaches(statement: (typeof STATEMENTS)[number]): (message: string) => boolean {
@@ -168,10 +168,12 @@ describe.skipIf(!hasPython || !hasIceberg())("a catalog behind a bad network", (
           const recorded = await stream.plan(SCHEMA);
           const messages = await stream.stage(recorded, SCHEMA, tasksOf(1), { batchId: 1 });
           // The server may hold the lock of a lost transaction. Then the next run tries again.
+          const givenUp = setTimeout(() => proxy.stop(), 2000);
           await stream.commit(recorded, SCHEMA, messages, { batchId: 1 }).catch((error: unknown) => {
             expect(error).toMatchObject({ retryable: true });
           });
           expect(proxy.broke).toBe(true);
+          clearTimeout(givenUp);
           proxy.stop();
           const next = new IcebergStream({ table: "shop.orders", catalog: direct.millrace }, { runtime });
           await next.commit(recorded, SCHEMA, messages, { batchId: 1, attempt: 2 });

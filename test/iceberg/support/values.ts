@@ -1,16 +1,5 @@
-import { renameSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { hasIceberg } from "../../scripts/setup-iceberg.ts";
-import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
-import { parseDdl } from "../../shared/contract/ddl/parse.ts";
-import type { Row as InputRow } from "../../shared/contract/stream-reader.ts";
-import { temporaryFolder } from "../support/folder.ts";
-import { hasPython } from "../support/python.ts";
-import { type CatalogAddress, sqliteCatalog } from "./support/catalog-address.ts";
-import { ownRows } from "./support/own-table.ts";
-import { canonicalRows, PythonReaders, type Row, SparkReader, sorted } from "./support/readers.ts";
-import { IcebergStream } from "./support/stream.ts";
+import type { Row as InputRow } from "../../../shared/contract/stream-reader.ts";
+import type { Row } from "./readers.ts";
 
 const MAX_INT64 = 2n ** 63n - 1n;
 const NINES = "9".repeat(38);
@@ -51,9 +40,9 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
     ]),
   ],
 };
-const TYPES = Object.keys(VALUES);
+export const TYPES: readonly string[] = Object.keys(VALUES);
 /** A null list or map of structs is an empty one for pyiceberg, also in its own files. */
-const asInPyiceberg = (row: Row): Row => {
+export const asInPyiceberg = (row: Row): Row => {
   const nullAs = (type: string, empty: object) => {
     const name = `c${TYPES.findIndex((one) => one.startsWith(type))}`;
     return { [name]: row[name] ?? empty };
@@ -62,7 +51,7 @@ const asInPyiceberg = (row: Row): Row => {
 };
 
 /** One row for each value of the type that has most, and a row of nulls. */
-function rowsOfExtremes(): InputRow[] {
+export function rowsOfExtremes(): InputRow[] {
   const length = Math.max(...Object.values(VALUES).map((values) => values.length)) + 1;
   return Array.from({ length }, (_, row) => [row, ...TYPES.map((type) => VALUES[type]?.[row] ?? null)]);
 }
@@ -81,7 +70,7 @@ interface RisingColumn {
 
 const dateOf = (row: number) => new Date(Date.UTC(1970, 0, row - 15)).toISOString().slice(0, 10);
 const quoted = (text: string) => `'${text}'`;
-const RISING: readonly RisingColumn[] = [
+export const RISING: readonly RisingColumn[] = [
   { name: "i", type: "int", value: (row) => row - 20, literal: (row) => String(row - 20) },
   {
     name: "l",
@@ -126,74 +115,8 @@ const RISING: readonly RisingColumn[] = [
 ];
 /** Rows of the file with this number. Numbers have two digits, so that texts rise, too. */
 const FILE_ROWS = 10;
-const rowsOfFile = (file: number): InputRow[] =>
+export const rowsOfFile = (file: number): InputRow[] =>
   Array.from({ length: FILE_ROWS }, (_, i) => {
     const row = file * FILE_ROWS + i;
     return [row, ...RISING.map(({ value }) => value(row))];
   });
-
-describe.skipIf(!hasPython || !hasIceberg())("a table of Iceberg in four readers", () => {
-  let python: PythonReaders;
-  let spark: SparkReader;
-  beforeAll(() => {
-    python = new PythonReaders();
-    spark = new SparkReader();
-  });
-  afterAll(async () => {
-    await Promise.all([python.stop(), spark.stop()]);
-  });
-
-  /** Reads a table by each reader. */
-  async function readByAll(catalog: CatalogAddress, name: string): Promise<Record<string, Row[]>> {
-    const { metadata } = await python.describe(catalog, name);
-    return {
-      pyiceberg: sorted(await python.read(catalog, name)),
-      duckdb: sorted(await python.duckdb(metadata)),
-      spark: sorted(await spark.read(catalog, name)),
-    };
-  }
-
-  it("All types of Spark have equal values in all readers, with extremes and nulls", async () => {
-    const catalog = sqliteCatalog(temporaryFolder());
-    const schema = parseDdl(`id int, ${TYPES.map((type, i) => `c${i} ${type}`).join(", ")}`);
-    const batch = recordBatchOf(schema, rowsOfExtremes());
-    const options = { table: "shop.types", catalog: catalog.millrace };
-    await new IcebergStream(options).write(schema, [[batch]], { batchId: 0 });
-    const expected = sorted(canonicalRows([batch]));
-    expect({
-      ...(await readByAll(catalog, "shop.types")),
-      millrace: sorted(await ownRows(options)),
-    }).toEqual({
-      pyiceberg: sorted(expected.map(asInPyiceberg)),
-      duckdb: expected,
-      spark: expected,
-      millrace: expected,
-    });
-  });
-
-  it("Statistics of each type let all readers skip the files without matching rows", async () => {
-    const catalog = sqliteCatalog(temporaryFolder());
-    const schema = parseDdl(`id int, ${RISING.map(({ name, type }) => `${name} ${type}`).join(", ")}`);
-    const stream = new IcebergStream({ table: "shop.rising", catalog: catalog.millrace });
-    const files = [1, 2, 3];
-    for (const [batchId, file] of files.entries())
-      await stream.write(schema, [[recordBatchOf(schema, rowsOfFile(file))]], { batchId });
-    const all = await python.files(catalog, "shop.rising");
-    const byFirst = all.toSorted((a, b) => (a.lower["1"] ?? "").localeCompare(b.lower["1"] ?? ""));
-    // A reader that does not skip a file fails, because the file is gone.
-    for (const { path } of [byFirst[0], byFirst[2]].filter((file) => file !== undefined))
-      renameSync(fileURLToPath(path), `${fileURLToPath(path)}.away`);
-    const expected = sorted(canonicalRows([recordBatchOf(schema, rowsOfFile(2))])).slice(2, 8);
-    const { metadata } = await python.describe(catalog, "shop.rising");
-    for (const { name, path = name, literal, isReadByDuckdb } of RISING) {
-      const filter = `${path} >= ${literal(22)} AND ${path} <= ${literal(27)}`;
-      const planned = await python.plan(catalog, "shop.rising", { filter });
-      expect([name, planned.map((file) => file.path)]).toEqual([name, [byFirst[1]?.path]]);
-      expect([name, sorted(await python.read(catalog, "shop.rising", { filter }))]).toEqual([name, expected]);
-      expect([name, sorted(await spark.read(catalog, "shop.rising", { filter }))]).toEqual([name, expected]);
-      const inDuckdb = python.duckdb(metadata, { filter });
-      if (isReadByDuckdb) await expect(inDuckdb).rejects.toThrow("No such file");
-      else expect([name, sorted(await inDuckdb)]).toEqual([name, expected]);
-    }
-  });
-});
