@@ -141,6 +141,11 @@ describe("the expiry of snapshots", () => {
     await desk.write(3, [3]);
     await (await planned(desk)).apply();
     expect(await desk.ids()).toEqual([2, 3]);
+    const dataFiles = async () => (await desk.files("data/")).filter((key) => key.endsWith(".parquet"));
+    expect(await dataFiles()).toHaveLength(4);
+    await desk.vacuum();
+    expect(await dataFiles()).toHaveLength(2);
+    expect(await desk.ids()).toEqual([2, 3]);
   });
 
   it("A manifest list of an expired snapshot that is gone does not stop the expiry", async () => {
