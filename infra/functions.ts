@@ -3,7 +3,7 @@ import { type Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { Architecture, type IFunction, Runtime, Tracing } from "aws-cdk-lib/aws-lambda";
-import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
+import { type ICommandHooks, NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { METRICS_NAMESPACE, POWERTOOLS } from "../shared/aws/names.ts";
@@ -11,7 +11,7 @@ import { type FunctionSettings, formatSettings, type SecretReference } from "../
 import { grant } from "./accept.ts";
 import { type Figures, leaseSeconds } from "./figures.ts";
 import type { StepName } from "./folders.ts";
-import { leftOutArguments } from "./optional-packages.ts";
+import { leftOutArguments, wasmCommands } from "./optional-packages.ts";
 import { lockFileStandIn, modulePathInProject } from "./package-paths.ts";
 import { type Places, statementsOf } from "./permissions.ts";
 import type { MicroBatchPipelineProps, PipelineSecret } from "./props.ts";
@@ -117,6 +117,7 @@ function functionOf(
       // The X-Ray SDK is CommonJS and needs `require`.
       banner: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
       ...props.bundling,
+      commandHooks: commandHooks(props),
       esbuildArgs: {
         "--alias:millrace:pipeline": resolve(props.entry),
         ...leftOutArguments(props.entry),
@@ -124,6 +125,19 @@ function functionOf(
       },
     },
   });
+}
+
+/** The user's commands, and the one that adds the Parquet writer's code to the bundle. */
+function commandHooks({ entry, bundling }: MicroBatchPipelineProps): ICommandHooks {
+  const own = bundling?.commandHooks;
+  return {
+    beforeBundling: (input, output) => own?.beforeBundling(input, output) ?? [],
+    beforeInstall: (input, output) => own?.beforeInstall(input, output) ?? [],
+    afterBundling: (input, output) => [
+      ...wasmCommands(entry, output),
+      ...(own?.afterBundling(input, output) ?? []),
+    ],
+  };
 }
 
 /**

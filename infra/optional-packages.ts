@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { BuildOptions, BuildResult } from "esbuild";
 import {
   dependencyMissing,
@@ -38,12 +38,17 @@ export function checkImports(entry: string): void {
   const missing = absentPackages(entry);
   if (missing.length === 0) return;
   const imported = importsOf(entry, missing);
-  const needed = missing.find((name) => imported.has(name));
+  const needed = missing.find((name) => imported.some((path) => isOf(name, path)));
   if (needed !== undefined) throw dependencyMissing(needed).with({ where: { path: entry } });
 }
 
-/** Returns the packages that a file imports, directly or through other files. */
-function importsOf(entry: string, packages: readonly string[]): ReadonlySet<string> {
+/** True for an import of the package itself, or of a file of it. */
+function isOf(name: OptionalPackage, path: string): boolean {
+  return path === name || path.startsWith(`${name}/`);
+}
+
+/** Returns the imports of these packages in a file, direct ones and those through other files. */
+function importsOf(entry: string, packages: readonly string[]): readonly string[] {
   try {
     const { buildSync } = require("esbuild") as { buildSync(options: BuildOptions): BuildResult };
     const { metafile } = buildSync({
@@ -58,11 +63,36 @@ function importsOf(entry: string, packages: readonly string[]): ReadonlySet<stri
       logLevel: "silent",
     });
     const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports);
-    return new Set(imports.map(({ path }) => path));
+    return imports.map(({ path }) => path);
   } catch {
     // The bundling that follows reports an error in the file.
-    return new Set();
+    return [];
   }
+}
+
+/** The code of parquet-wasm, which its connector reads beside the bundle. */
+const WASM = "parquet_wasm_bg.wasm";
+
+/**
+ * Returns the commands that copy the code of parquet-wasm beside the bundle, if the pipeline's file
+ * imports it.
+ */
+export function wasmCommands(entry: string, outputDir: string): string[] {
+  const found = wasmPath(entry);
+  if (found === undefined || importsOf(entry, ["parquet-wasm"]).length === 0) return [];
+  const target = join(outputDir, WASM);
+  return [process.platform === "win32" ? `copy "${found}" "${target}"` : `cp '${found}' '${target}'`];
+}
+
+function wasmPath(entry: string): string | undefined {
+  for (const { resolve: find } of [require, createRequire(resolve(entry))]) {
+    try {
+      return find(`parquet-wasm/esm/${WASM}`);
+    } catch {
+      // The package is not installed here.
+    }
+  }
+  return undefined;
 }
 
 /** Tells esbuild to leave out the packages that are not installed. */

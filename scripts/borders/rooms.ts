@@ -118,10 +118,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/connectors/iceberg": connector(
     "tables of Apache Iceberg: catalogs, Parquet files, snapshots",
-    ...["@smithy/signature-v4", "@smithy/node-http-handler", "hysnappy", "parquet-wasm", "pg"],
+    ...["@smithy/signature-v4", "hysnappy", "parquet-wasm"],
     ...[
       "node:buffer",
       "node:crypto",
+      "node:module",
+      "node:fs",
       "node:fs/promises",
       "node:sqlite",
       "node:stream",
@@ -134,7 +136,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     ...["@aws-sdk/client-kinesis", "@smithy/node-http-handler"],
   ),
   "shared/connectors/memory": connector("tables in memory"),
-  "shared/connectors/postgres": connector("tables of PostgreSQL", "pg", "postgres-array"),
+  "shared/connectors/postgres": connector("tables of PostgreSQL", "postgres-array"),
   "shared/connectors/rate": connector("Spark's `rate` and `rate-micro-batch`"),
   "shared/connectors/rest-api": connector("pages of a JSON API"),
   "shared/connectors/sqs": connector("messages of an SQS queue", "@aws-sdk/client-sqs"),

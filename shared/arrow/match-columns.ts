@@ -6,6 +6,7 @@ import { type Cast, CastFailure, castTo, type InnerFields, SAME_FIELDS } from ".
 import { findNull, presenceOf } from "./conform.ts";
 import { nullColumn } from "./convert/columns.ts";
 import { rebind } from "./ipc-file.ts";
+import { matchNames, namesOf } from "./match-names.ts";
 import { isSameType } from "./same-type.ts";
 
 /** How the columns of rows are written to the columns of a table. */
@@ -71,22 +72,16 @@ function describe(schema: Schema): string {
 }
 
 function pairsByName(source: Schema, table: Schema, problems: string[], inner: InnerFields): Pair[] {
-  const used = new Set<number>();
-  const pairs = table.fields.map((field) => {
-    const found = indexesOf(source, field.name);
-    for (const index of found) used.add(index);
-    if (found.length > 1) problems.push(`the rows have "${field.name}" ${found.length} times`);
-    return pairOf(source, field, found[0], problems, inner);
+  const match = matchNames(namesOf(table.fields), namesOf(source.fields), "");
+  problems.push(...match.problems);
+  const pairs = table.fields.map((field, i) => {
+    const found = match.fields.indexOf(i);
+    return pairOf(source, field, found < 0 ? undefined : found, problems, inner);
   });
   for (const [i, { name }] of source.fields.entries()) {
-    if (!used.has(i)) problems.push(`"${name}" is not in the table`);
+    if (match.fields[i] === undefined) problems.push(`"${name}" is not in the table`);
   }
   return pairs;
-}
-
-function indexesOf({ fields }: Schema, name: string): readonly number[] {
-  const wanted = name.toLowerCase();
-  return fields.flatMap((field, i) => (field.name.toLowerCase() === wanted ? [i] : []));
 }
 
 function pairsByPosition(source: Schema, table: Schema, problems: string[], inner: InnerFields): Pair[] {

@@ -57,6 +57,14 @@ describe("matchColumns by name", () => {
     ]);
   });
 
+  it("An equal name comes first, so that names which differ only in case stay apart", () => {
+    expect(stored("A int, a int", "a int, A int", [[1, 2]])).toEqual([{ a: 2, A: 1 }]);
+    expect(stored("a int", "a int, A int", [[1]])).toEqual([{ a: 1, A: null }]);
+    expect(() => match("Ab int", "ab int, AB int")).toThrow(
+      '"Ab" may be each of the table\'s columns "ab" and "AB"',
+    );
+  });
+
   it("All problems are named at once, with both lists of columns", () => {
     const problem = () =>
       match("p string, P string, x int, s struct<a:int>", "id bigint NOT NULL, s struct<b:int>, p int");
@@ -65,9 +73,9 @@ describe("matchColumns by name", () => {
         code: "COLUMNS_NOT_MATCHED",
         where: WHERE,
         message: [
-          'the rows do not fit the table: "id" is missing, and is NOT NULL in the table',
+          'the rows do not fit the table: the rows have "p" and "P", which differ only in case',
+          '"id" is missing, and is NOT NULL in the table',
           '"s" is struct<a:int>, which is not safely stored as struct<b:int>',
-          'the rows have "p" 2 times',
           '"p" is string, which is not safely stored as int',
           '"x" is not in the table',
         ].join("; "),

@@ -150,7 +150,7 @@ describe("the packages of a room", () => {
     ["@aws-sdk/client-s3", ["shared/contract", "shared/arrow", ...ENGINE, ...CONNECTORS, "infra"]],
     ["@aws-sdk/client-s3", ["shared/platform/embedded", "shared/platform/memory"]],
     ["aws-cdk-lib/aws-s3", PRODUCT.filter((name) => name !== "infra")],
-    ["pg", PRODUCT.filter((name) => !name.endsWith("/postgres") && !name.endsWith("/iceberg"))],
+    ["pg", PRODUCT.filter((name) => name !== "shared/connectors/kit")],
     ["millrace/testing", PRODUCT],
     ["vitest", PRODUCT],
   ])("The borders refuse the package %s in a room that does not list it", (name, rooms) => {

@@ -2,8 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hasIceberg } from "../../scripts/setup-iceberg.ts";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
+import type { PostgresServer } from "../postgres/databases.ts";
+import { BREAKS, PostgresProxy } from "../postgres/proxy.ts";
+import { borrowPostgres } from "../postgres/shared.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { hasPython } from "../support/python.ts";
-import { type CatalogAddress, restCatalog } from "./support/catalog-address.ts";
+import { type CatalogAddress, postgresCatalog, restCatalog } from "./support/catalog-address.ts";
 import { FAULTS, FaultProxy, type ProxiedRequest } from "./support/fault-proxy.ts";
 import { PythonReaders } from "./support/readers.ts";
 import { type LocalServer, startRestCatalog } from "./support/servers.ts";
@@ -17,6 +21,22 @@ const tasksOf = (batchId: number) => rowsOf(batchId).map((row) => [recordBatchOf
 /** True for the request that commits to a table. */
 const isCommit = ({ method, url }: ProxiedRequest) => method === "POST" && /\/tables\/[^/]+$/.test(url);
 const isCreation = ({ method, url }: ProxiedRequest) => method === "POST" && url.endsWith("/tables");
+
+/** The statements of PostgreSQL that make up a commit. */
+const STATEMENTS = ["UPDATE", "COMMIT"] as const;
+/** Time limits that end a test soon. */
+const SHORT = { connectSeconds: 2, statementSeconds: 2, lockSeconds: 1 };
+
+/** Returns a condition that is true for the message that ends a statement of a commit. */
+function reaches(statement: (typeof STATEMENTS)[number]): (message: string) => boolean {
+  let hasUpdate = false;
+  return (message) => {
+    const isEnd = message.startsWith(statement === "UPDATE" ? "S" : "Q");
+    const isReached = hasUpdate && isEnd && (statement === "UPDATE" || message.includes("COMMIT"));
+    hasUpdate ||= message.includes("UPDATE iceberg_tables");
+    return isReached;
+  };
+}
 
 describe.skipIf(!hasPython || !hasIceberg())("a catalog behind a bad network", () => {
   let python: PythonReaders;
@@ -116,6 +136,53 @@ describe.skipIf(!hasPython || !hasIceberg())("a catalog behind a bad network", (
           await proxy.stop();
         }
       });
+    }
+  });
+
+  describe("PostgreSQL", () => {
+    let server: PostgresServer;
+    beforeAll(async () => {
+      server = await borrowPostgres();
+    });
+    afterAll(() => server.stop());
+
+    for (const statement of STATEMENTS) {
+      for (const kind of BREAKS) {
+        it(`A batch whose ${statement} meets the fault "${kind}" has each row once, and a replay adds nothing`, async () => {
+          const db = await server.database();
+          const folder = temporaryFolder();
+          const isReached = reaches(statement);
+          let isArmed = false;
+          const proxy = await PostgresProxy.start(server.port, {
+            kind,
+            delay: 300,
+            isBroken: (message) => isArmed && isReached(message),
+          });
+          const direct = postgresCatalog(db, folder);
+          const connection = { ...db.connection, port: proxy.port };
+          const runtime = { env: { ...process.env, ...db.env } };
+          const catalog = { ...postgresCatalog({ connection }, folder).millrace, ...SHORT };
+          const stream = new IcebergStream({ table: "shop.orders", catalog }, { runtime });
+          await stream.write(SCHEMA, tasksOf(0), { batchId: 0 });
+          isArmed = true;
+          const recorded = await stream.plan(SCHEMA);
+          const messages = await stream.stage(recorded, SCHEMA, tasksOf(1), { batchId: 1 });
+          // The server may hold the lock of a lost transaction. Then the next run tries again.
+          const givenUp = setTimeout(() => proxy.stop(), 2000);
+          await stream.commit(recorded, SCHEMA, messages, { batchId: 1 }).catch((error: unknown) => {
+            expect(error).toMatchObject({ retryable: true });
+          });
+          expect(proxy.broke).toBe(true);
+          clearTimeout(givenUp);
+          proxy.stop();
+          const next = new IcebergStream({ table: "shop.orders", catalog: direct.millrace }, { runtime });
+          await next.commit(recorded, SCHEMA, messages, { batchId: 1, attempt: 2 });
+          await expectOnce(direct, "shop.orders", 1);
+          await next.commit(recorded, SCHEMA, messages, { batchId: 1, attempt: 3 });
+          await next.write(SCHEMA, tasksOf(2), { batchId: 2 });
+          await expectOnce(direct, "shop.orders", 2);
+        });
+      }
     }
   });
 });

@@ -15,6 +15,7 @@ import {
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { planSchema, type SchemaPlan } from "../../../shared/connectors/iceberg/evolve/plan-schema.ts";
+import { canonicalRows } from "../../../shared/connectors/iceberg/files/canonical.ts";
 import { childrenOf, icebergSchemaOf } from "../../../shared/connectors/iceberg/format/schema.ts";
 import type {
   IcebergSchema,
@@ -211,6 +212,9 @@ it("A planned schema keeps Iceberg's rules of evolution, and planning it again c
         seen.unchanged++;
         expect(plan.schema).toBe(current);
       } else expect(plan.schema).not.toEqual(current);
+      // Tasks find each column where planning found it.
+      const extra = plan.ignored.length === 0 ? "refuse" : "leave-out";
+      expect(() => canonicalRows(rows, plan.schema, {}, extra)).not.toThrow();
       const again = planSchema(plan.schema, plan.lastColumnId, rows, mode);
       expect(again.schema).toBe(plan.schema);
       expect(again).toEqual({ ...plan, changes: [] });

@@ -13,11 +13,15 @@ import {
   Utf8,
 } from "apache-arrow";
 import { describe, expect, it } from "vitest";
+import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
+import { rowsOf } from "../../../shared/arrow/rows.ts";
 import { planSchema, type SchemaPlan } from "../../../shared/connectors/iceberg/evolve/plan-schema.ts";
+import { canonicalRows } from "../../../shared/connectors/iceberg/files/canonical.ts";
 import { icebergSchemaOf } from "../../../shared/connectors/iceberg/format/schema.ts";
 import type { IcebergSchema } from "../../../shared/connectors/iceberg/format/types.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
+import type { NamedRow, Row } from "../../../shared/contract/stream-reader.ts";
 import type { OnSchemaChange } from "../../../shared/contract/write/write-info.ts";
 
 const CHOICES: readonly OnSchemaChange[] = ["fail", "evolve", "ignore"];
@@ -307,5 +311,45 @@ describe("names that do not tell columns apart", () => {
     ["a struct<b:int>", "a struct<b:int>, `a.b` int", '"a.b" would name two fields of the table'],
   ])("A table with %s refuses rows with %s", (table, rows, problem) => {
     expect(refusal(table, rows).message).toBe(`the rows do not fit the table: ${problem}`);
+  });
+});
+
+describe("rows that are written by a planned schema", () => {
+  /** Returns the rows as the table's files have them. */
+  function written(table: string, rows: string, values: readonly Row[], mode: OnSchemaChange): NamedRow[] {
+    const source = parseDdl(rows);
+    const { schema, ignored } = plan(table, source, mode);
+    const { apply } = canonicalRows(source, schema, {}, ignored.length === 0 ? "refuse" : "leave-out");
+    return [...rowsOf(apply(recordBatchOf(source, values), 0))];
+  }
+
+  it.each(CHOICES)(
+    "With %s, names inside other values are those of the table, and no value is lost",
+    (mode) => {
+      const rows = "Place struct<X:int, y:int>, l array<struct<Q:int>>, m map<string,struct<V:int>>";
+      const value = [{ X: 1, y: 2 }, [{ Q: 3 }], { k: { V: 4 } }];
+      expect(
+        written(
+          "place struct<x:int, Y:int>, l array<struct<q:int>>, m map<string,struct<v:int>>",
+          rows,
+          [value],
+          mode,
+        ),
+      ).toEqual([{ place: { x: 1, Y: 2 }, l: [{ q: 3 }], m: { k: { v: 4 } } }]);
+    },
+  );
+
+  it("With ignore, fields that the table lacks are left out, and fields that the rows lack are null", () => {
+    const rows = "s struct<b:int, extra:int>, other int, a int";
+    expect(written("a int, s struct<A:int, B:int>", rows, [[{ b: 1, extra: 2 }, 3, 4]], "ignore")).toEqual([
+      { a: 4, s: { A: null, B: 1 } },
+    ]);
+  });
+
+  it("With evolve, new fields and wider values are in the rows", () => {
+    const rows = "s struct<b:bigint, extra:int>, other int";
+    expect(written("s struct<a:int, b:int>", rows, [[{ b: 2n ** 40n, extra: 2 }, 3]], "evolve")).toEqual([
+      { s: { a: null, b: 2 ** 40, extra: 2 }, other: 3 },
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import type { CatalogOptions } from "../../../shared/connectors/iceberg/catalog/
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import { MillraceError } from "../../../shared/contract/errors.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
+import type { NamedRow } from "../../../shared/contract/stream-reader.ts";
 import type { OpenBatch } from "../../../shared/contract/stream-writer.ts";
 import { CountedCalls, type Kill } from "../support/calls.ts";
 import { expireSnapshots, rollBack } from "../support/own-table.ts";
@@ -24,7 +25,7 @@ export type WorkerRequest = Target & { readonly kill?: Kill } & (
         readonly do: "stage";
         readonly ddl: string;
         readonly recorded: Recorded;
-        readonly tasks: readonly (readonly JsonValue[])[];
+        readonly tasks: readonly (readonly NamedRow[])[];
         readonly batch: BatchName;
       }
     | {
@@ -57,7 +58,7 @@ async function answer(request: WorkerRequest): Promise<JsonValue> {
       return await stream.plan(parseDdl(request.ddl));
     case "stage": {
       const schema = parseDdl(request.ddl);
-      const tasks = request.tasks.map((rows) => [recordBatchOf(schema, rows as never)]);
+      const tasks = request.tasks.map((rows) => [recordBatchOf(schema, rows.map(withBigInts))]);
       return await stream.stage(request.recorded, schema, tasks, request.batch);
     }
     case "commit":
@@ -71,6 +72,13 @@ async function answer(request: WorkerRequest): Promise<JsonValue> {
       await rollBack(options, request.snapshot, runtime);
       return null;
   }
+}
+
+/** JSON has the values of `bigint` columns as text. Those of `string` columns begin with a letter. */
+function withBigInts(row: NamedRow): NamedRow {
+  const revive = (value: unknown) =>
+    typeof value === "string" && /^\d+$/.test(value) ? BigInt(value) : value;
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, revive(value)]));
 }
 
 process.on("message", (request: WorkerRequest) => {

@@ -1,7 +1,7 @@
 import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { Row } from "../support/readers.ts";
-import { OwnBatches, valueOf } from "./own-batches.ts";
+import { OwnBatches, resultOf } from "./own-batches.ts";
 import { HistoryTable, idsOf, type Tools, type WorkerPart } from "./table.ts";
 
 /** The columns that rows of other writers have. */
@@ -132,7 +132,7 @@ export class History {
       ...request,
       ...kill,
     } as WorkerPart);
-    if (outcome.kind !== "killed") valueOf(outcome);
+    if (outcome.kind !== "killed") resultOf(outcome);
     await table.verify();
   }
 
@@ -146,7 +146,7 @@ export class History {
     const kill = isKilled ? { kill: table.newKill(MOST_CALLS) } : {};
     const request = { do: "roll back", snapshot: id, ...kill } as const;
     const outcome = await table.ask("a", `Millrace: roll back to ${id}`, request);
-    if (outcome.kind !== "killed") valueOf(outcome);
+    if (outcome.kind !== "killed") resultOf(outcome);
     const { head } = await python.describe(catalog, table.name);
     const isDone = outcome.kind !== "killed" || head === id;
     if (isDone) table.rows = table.bySnapshot.get(id)?.rows ?? table.rows;

@@ -88,14 +88,13 @@ export class OwnBatches {
     if (batch.recorded === undefined) {
       const outcome = await ask({ do: "plan", ddl });
       if (outcome.kind === "killed") return;
-      batch.recorded = valueOf(outcome) as Recorded;
+      batch.recorded = resultOf(outcome) as Recorded;
     }
     const { recorded } = batch;
     if (batch.messages === undefined) {
-      const tasks = batch.tasks as unknown as readonly (readonly JsonValue[])[];
-      const outcome = await ask({ do: "stage", ddl, recorded, tasks, batch: name });
+      const outcome = await ask({ do: "stage", ddl, recorded, tasks: batch.tasks, batch: name });
       if (outcome.kind === "killed") return;
-      batch.messages = valueOf(outcome) as JsonValue[];
+      batch.messages = resultOf(outcome) as JsonValue[];
     }
     batch.commitTried = true;
     await this.#judge(
@@ -115,7 +114,7 @@ export class OwnBatches {
       const { recorded: _, messages: __, ...kept } = batch;
       this.#open = { ...kept, attempt: batch.attempt + 1, commitTried: false };
     } else {
-      valueOf(outcome);
+      resultOf(outcome);
       if (!batch.landed) this.#land(batch);
       this.#committed.push(batch);
       this.#open = undefined;
@@ -154,13 +153,13 @@ export class OwnBatches {
       batch: { batchId, attempt },
     });
     // A batch before the newest one may be refused, but it must not be added.
-    if (outcome.kind !== "failed" || outcome.code !== "LEDGER_BEHIND_SINK") valueOf(outcome);
+    if (outcome.kind !== "failed" || outcome.code !== "LEDGER_BEHIND_SINK") resultOf(outcome);
     await this.#table.verify();
   }
 }
 
 /** Returns what a step returned. Throws if it failed. */
-export function valueOf(outcome: Outcome): JsonValue {
+export function resultOf(outcome: Outcome): JsonValue {
   if (outcome.kind === "done") return outcome.value;
   throw new Error(outcome.kind === "killed" ? "it was killed" : `it failed: ${outcome.error}`);
 }

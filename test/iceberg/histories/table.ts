@@ -70,12 +70,12 @@ export class HistoryTable {
   /** Makes a row with an id that no other row has. */
   newRow(columns: readonly Column[]): Row {
     const id = ++this.#lastId;
-    const valueOf = ({ type }: Column) => {
+    const newValue = ({ type }: Column) => {
       if (this.chance(0.2)) return null;
       if (type === "string") return `é${id}`;
       return type === "int" ? -id : String(9007199254740993n + BigInt(id));
     };
-    return { id, ...Object.fromEntries(columns.map((column) => [column.name, valueOf(column)])) };
+    return { id, ...Object.fromEntries(columns.map((column) => [column.name, newValue(column)])) };
   }
 
   add(rows: readonly Row[]): void {

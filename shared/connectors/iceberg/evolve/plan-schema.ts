@@ -180,8 +180,8 @@ class Planner {
   /** Returns the type of a field after the batch. `place.path` is the field's full name. */
   #type(own: NestedField, rows: Field, place: Place): IcebergType {
     const { type } = own;
-    const found = plainType(rows.type);
     if (typeof type === "string") return this.#leaf(own, type, rows, place);
+    const found = rows.type;
     const inner = { ...place, path: `${place.path}.`, isTop: false };
     if (type.type === "struct" && DataType.isStruct(found)) {
       return { ...type, fields: this.fields(type.fields, found.children, inner) };
@@ -243,7 +243,7 @@ class Planner {
   }
 }
 
-/** True if the values can be stored in the table's type, or those that cannot are found by a check. */
+/** True if the table's type holds the values, or a check finds those that it does not hold. */
 function canStore(rows: Field, own: NestedField, isTop: boolean): boolean {
   const to = arrowField(own);
   return isTop
@@ -251,10 +251,14 @@ function canStore(rows: Field, own: NestedField, isTop: boolean): boolean {
     : differenceOf(rows.type, to.type, "", () => undefined) === undefined;
 }
 
-/** Returns the type in which Iceberg stores a column, or `undefined` if it has none. */
+/**
+ * Returns the type in which Iceberg stores a column, or `undefined` if it has none. Structs, lists
+ * and maps in a dictionary are not stored, because nothing matches their names.
+ */
 function storedType(field: Field, nextId: NextId): IcebergType | undefined {
   try {
-    return typeOf(field, nextId);
+    const type = typeOf(field, nextId);
+    return typeof type !== "string" && DataType.isDictionary(field.type) ? undefined : type;
   } catch (error) {
     if (MillraceError.is(error) && error.code === "COLUMN_TYPE_NOT_SUPPORTED") return undefined;
     throw error;
@@ -283,9 +287,4 @@ function* fullNames(type: IcebergType, path: string): Generator<string> {
 
 function isListLike(type: DataType): boolean {
   return DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type);
-}
-
-/** Returns the type of a dictionary's values for a dictionary, and other types as they are. */
-function plainType(type: DataType): DataType {
-  return DataType.isDictionary(type) ? plainType(type.dictionary) : type;
 }

@@ -1,6 +1,7 @@
 import { type RecordBatch, Schema } from "apache-arrow";
 import { rebind } from "../../../arrow/ipc-file.ts";
 import { matchColumns } from "../../../arrow/match-columns.ts";
+import { namesOf, renamedLike } from "../../../arrow/match-names.ts";
 import { selectColumns } from "../../../arrow/select.ts";
 import type { ErrorLocation } from "../../../contract/errors.ts";
 import { arrowSchemaOf } from "../format/arrow-schema.ts";
@@ -30,17 +31,20 @@ export function canonicalRows(
   extra: "refuse" | "leave-out",
 ): CanonicalRows {
   const schema = arrowSchemaOf(target);
-  const known = new Set(schema.fields.map(({ name }) => name.toLowerCase()));
-  const kept = rows.fields.filter(({ name }) => extra === "refuse" || known.has(name.toLowerCase()));
+  const named = renamedLike(rows, schema);
+  const known = new Set(namesOf(schema.fields));
+  const kept = named.fields.filter(({ name }) => extra === "refuse" || known.has(name));
   const isWhole = kept.length === rows.fields.length;
-  const names = kept.map(({ name }) => name);
-  const { apply } = matchColumns(isWhole ? rows : new Schema(kept), schema, "name", where, {
+  const names = namesOf(kept);
+  const { apply } = matchColumns(isWhole ? named : new Schema(kept), schema, "name", where, {
     missing: "null",
     extra,
   });
   return {
     schema,
-    apply: (batch, rowsBefore) =>
-      rebind(schema, apply(isWhole ? batch : selectColumns(batch, names), rowsBefore)),
+    apply: (batch, rowsBefore) => {
+      const own = named === rows ? batch : rebind(named, batch);
+      return rebind(schema, apply(isWhole ? own : selectColumns(own, names), rowsBefore));
+    },
   };
 }

@@ -1,17 +1,17 @@
 import { Data, RecordBatch, RecordBatchStreamWriter, type Schema, Struct } from "apache-arrow";
-import type * as ParquetWasm from "parquet-wasm";
 import { ColumnEncoder } from "../../../arrow/ipc/column-encoder.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { loadOptional } from "../../../contract/optional-package.ts";
 import type { FileIo } from "../file-io.ts";
 import { footerStatistics, type RowGroupStatistics } from "./parquet-footer.ts";
 import type { Wasm } from "./parquet-settings.ts";
+import type * as ParquetWasm from "./parquet-wasm.ts";
 
 type WasmBatch = ParquetWasm.RecordBatch;
 
 /** Loads the Parquet writer. Error: `DEPENDENCY_MISSING`. */
 export function loadParquetWriter(): Promise<Wasm> {
-  return loadOptional("parquet-wasm", () => import("parquet-wasm"));
+  return loadOptional("parquet-wasm", () => import("./parquet-wasm.ts"));
 }
 
 /** What is known of a Parquet file after it is stored. */
@@ -37,7 +37,7 @@ const TAIL_BYTES = 4 * 1024 * 1024;
 export class ParquetFile {
   readonly location: string;
   readonly #wasm: Wasm;
-  readonly #input: WritableStreamDefaultWriter<WasmBatch>;
+  readonly #input = new RequestedBatches();
   readonly #stored: Promise<void>;
   #output: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #failure: unknown;
@@ -49,37 +49,29 @@ export class ParquetFile {
   constructor(wasm: Wasm, properties: ParquetWasm.WriterProperties, io: FileIo, location: string) {
     this.#wasm = wasm;
     this.location = location;
-    // A batch is handed over only when the writer asks for it, so at most one waits.
-    const pipe = new TransformStream<WasmBatch, WasmBatch>(undefined, undefined, { highWaterMark: 0 });
-    this.#input = pipe.writable.getWriter();
-    const output = wasm.transformParquetStream(pipe.readable, properties);
+    const output = wasm.transformParquetStream(this.#input.stream, properties);
     this.#stored = io.write(location, this.#chunks(output)).catch(async (error: unknown) => {
       this.#failure ??= error;
       await this.#output?.cancel();
     });
   }
 
-  /** Bytes that the store has taken. */
+  /** Bytes that the store has taken: those of the row groups that have ended. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  get rows(): number {
-    return this.#rows;
-  }
-
-  /** Writes rows. Resolves when the writer has taken them. Throws if the file cannot be stored. */
+  /** Writes rows. Resolves when they are encoded. Throws if the file cannot be stored. */
   async write(schema: Schema, batches: readonly RecordBatch[]): Promise<void> {
     const table = this.#wasm.Table.fromIPCStream(ipcStream(schema, batches));
     const parts = table.recordBatches();
     table.free();
     try {
       for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-        this.#checkStored();
         this.#rows += part.numRows;
-        await this.#input.write(part);
+        await Promise.race([this.#input.give(part), this.#stored]);
+        this.#checkStored();
       }
-      this.#checkStored();
     } finally {
       for (const part of parts) part.free();
     }
@@ -87,10 +79,10 @@ export class ParquetFile {
 
   /** Ends the file, and waits until it is stored. Error: `PARQUET_NOT_WRITTEN`. */
   async close(): Promise<StoredParquet> {
-    await this.#input.close();
+    this.#input.end();
     await this.#stored;
     this.#checkStored();
-    const rowGroups = footerStatistics(Buffer.concat(this.#tail));
+    const rowGroups = footerStatistics(new Uint8Array(Buffer.concat(this.#tail)));
     const rows = rowGroups?.reduce((sum, group) => sum + group.rows, 0);
     if (rowGroups === undefined || rows !== this.#rows) {
       throw new MillraceError(
@@ -105,12 +97,16 @@ export class ParquetFile {
     return { location: this.location, rows: this.#rows, bytes: this.#bytes, rowGroups };
   }
 
-  /** Ends the writer, and does not store the file. Resolves when nothing is stored any more. */
-  async abort(): Promise<void> {
+  /**
+   * Ends the writer without storing the file. Returns true if the location may still hold a file
+   * that this writer stored, and false if it certainly does not.
+   */
+  async abort(): Promise<boolean> {
     this.#isAborted = true;
+    this.#input.end();
     await this.#output?.cancel();
-    await this.#input.close().catch(() => undefined);
     await this.#stored;
+    return !(MillraceError.is(this.#failure) && this.#failure.code === "TABLE_FILE_EXISTS");
   }
 
   async *#chunks(starting: Promise<ReadableStream<Uint8Array>>): AsyncGenerator<Uint8Array> {
@@ -134,6 +130,35 @@ export class ParquetFile {
 
   #checkStored(): void {
     if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+/** The input of a Parquet writer, which takes a batch only when it has encoded the one before. */
+class RequestedBatches {
+  readonly stream: ReadableStream<WasmBatch>;
+  #controller: ReadableStreamDefaultController<WasmBatch> | undefined;
+  #requested = Promise.withResolvers<void>();
+  #isEnded = false;
+
+  constructor() {
+    const start = (controller: ReadableStreamDefaultController<WasmBatch>) => {
+      this.#controller = controller;
+    };
+    // Without a buffer, `pull` is called only when the writer reads.
+    this.stream = new ReadableStream({ start, pull: () => this.#requested.resolve() }, { highWaterMark: 0 });
+  }
+
+  /** Hands a batch over. Resolves when the writer asks for the next one. */
+  async give(batch: WasmBatch): Promise<void> {
+    await this.#requested.promise;
+    this.#requested = Promise.withResolvers<void>();
+    this.#controller?.enqueue(batch);
+    await this.#requested.promise;
+  }
+
+  end(): void {
+    if (!this.#isEnded) this.#controller?.close();
+    this.#isEnded = true;
   }
 }
 

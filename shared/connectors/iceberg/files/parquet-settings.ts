@@ -1,7 +1,7 @@
 import { type Data, DataType, type RecordBatch } from "apache-arrow";
-import type * as ParquetWasm from "parquet-wasm";
 import { valueKeys } from "../../../arrow/value-keys.ts";
 import { propertyInvalid } from "./metrics-modes.ts";
+import type * as ParquetWasm from "./parquet-wasm.ts";
 
 /** The package parquet-wasm, loaded. */
 export type Wasm = typeof ParquetWasm;

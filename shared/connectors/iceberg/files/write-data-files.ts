@@ -18,6 +18,7 @@ import {
 } from "./parquet-settings.ts";
 import { partitionFolder } from "./partition-folder.ts";
 import { Partitioner } from "./partition-rows.ts";
+import { RowBuffer } from "./row-buffer.ts";
 
 /** What data files are written with. */
 export interface DataFileOptions {
@@ -83,8 +84,7 @@ export async function openDataFiles(options: DataFileOptions): Promise<DataFileW
 /** The rows of a partition that wait for a file, and its file if one is open. */
 interface Partition {
   readonly number: number;
-  waiting: RecordBatch[];
-  waitingBytes: number;
+  readonly waiting: RowBuffer;
   file: ParquetFile | undefined;
 }
 
@@ -103,14 +103,15 @@ export class DataFileWriter {
   readonly #modes: ReadonlyMap<number, MetricsMode>;
   readonly #codec: ParquetCodec;
   readonly #targetBytes: number;
+  readonly #flushBytes: number;
   readonly #partitioner: Partitioner;
   readonly #partitions = new Map<number, Partition>();
   /** Partitions with an open file, the one that was written to least recently first. */
   readonly #open = new Set<Partition>();
-  readonly #locations: string[] = [];
   readonly #files: DataFile[] = [];
   /** Decided from the first rows of the first file. */
   #dictionaries: Dictionaries | undefined;
+  #opened = 0;
   #rows = 0;
   #waitingBytes = 0;
 
@@ -124,6 +125,7 @@ export class DataFileWriter {
     this.#modes = metricsModes(schema, properties);
     this.#codec = settings.codec;
     this.#targetBytes = options.targetFileBytes ?? settings.targetFileBytes;
+    this.#flushBytes = Math.min(FLUSH_BYTES, this.#targetBytes);
     this.#partitioner = new Partitioner(schema, spec);
   }
 
@@ -133,11 +135,8 @@ export class DataFileWriter {
     if (batch.numRows === 0) return;
     for (const { partition, rows } of this.#partitioner.divide(batch, this.#rows)) {
       const place = this.#placeOf(partition);
-      const bytes = rows.data.byteLength;
-      place.waiting.push(rows);
-      place.waitingBytes += bytes;
-      this.#waitingBytes += bytes;
-      if (place.waitingBytes >= FLUSH_BYTES && this.#canWrite(place)) await this.#flush(place);
+      this.#waitingBytes += place.waiting.add(rows);
+      if (place.waiting.bytes >= this.#flushBytes && this.#canWrite(place)) await this.#flush(place);
     }
     this.#rows += batch.numRows;
     const limit = this.#options.bufferBytes ?? BUFFER_BYTES;
@@ -147,7 +146,7 @@ export class DataFileWriter {
   /** Ends all files, and returns them in the order in which they were ended. */
   async close(): Promise<readonly DataFile[]> {
     for (const place of this.#partitions.values()) {
-      if (place.waiting.length > 0) await this.#flush(place);
+      if (!place.waiting.isEmpty) await this.#flush(place);
     }
     for (const place of [...this.#open]) await this.#closeFile(place);
     this.#options.signal?.throwIfAborted();
@@ -156,17 +155,20 @@ export class DataFileWriter {
 
   /** Deletes all files. They are in no commit message yet, so this is safe. */
   async abort(): Promise<void> {
-    await Promise.all([...this.#open].map(({ file }) => file?.abort()));
+    const written = this.#files.map(({ filePath }) => filePath);
+    for (const { file } of this.#open) {
+      if (file !== undefined && (await file.abort())) written.push(file.location);
+    }
     this.#open.clear();
     this.#partitions.clear();
     // What cannot be deleted here is left to `millrace vacuum`.
-    await this.#options.io.delete(this.#locations).catch(() => undefined);
+    await this.#options.io.delete(written).catch(() => undefined);
   }
 
   #placeOf(number: number): Partition {
     const known = this.#partitions.get(number);
     if (known !== undefined) return known;
-    const place = { number, waiting: [], waitingBytes: 0, file: undefined };
+    const place = { number, waiting: new RowBuffer(), file: undefined };
     this.#partitions.set(number, place);
     return place;
   }
@@ -178,17 +180,15 @@ export class DataFileWriter {
   #largest(): Partition {
     let largest: Partition | undefined;
     for (const place of this.#partitions.values()) {
-      if (place.waitingBytes > (largest?.waitingBytes ?? -1)) largest = place;
+      if (place.waiting.bytes > (largest?.waiting.bytes ?? -1)) largest = place;
     }
     return largest as Partition;
   }
 
   /** Writes the waiting rows of a partition to its file. */
   async #flush(place: Partition): Promise<void> {
-    const rows = place.waiting;
-    this.#waitingBytes -= place.waitingBytes;
-    place.waiting = [];
-    place.waitingBytes = 0;
+    this.#waitingBytes -= place.waiting.bytes;
+    const rows = place.waiting.take();
     const file = place.file ?? (await this.#openFile(place, rows));
     this.#open.delete(place);
     this.#open.add(place);
@@ -203,10 +203,9 @@ export class DataFileWriter {
     const [oldest] = this.#open;
     if (oldest !== undefined && !this.#canWrite(place)) await this.#closeFile(oldest);
     const folder = partitionFolder(this.#options.spec, this.#types, this.#partitioner.tupleOf(place.number));
-    const location = this.#options.locationOf(this.#locations.length, folder);
+    const location = this.#options.locationOf(this.#opened++, folder);
     this.#dictionaries ??= dictionariesFor(sample);
     const properties = writerProperties(this.#wasm, this.#codec, this.#limits(), this.#dictionaries);
-    this.#locations.push(location);
     place.file = new ParquetFile(this.#wasm, properties, this.#options.io, location);
     this.#open.add(place);
     return place.file;

@@ -18,7 +18,10 @@ const CLOCK_TOLERANCE_MS = 60_000;
 const PREVIOUS_VERSIONS = "write.metadata.previous-versions-max";
 const PREVIOUS_VERSIONS_DEFAULT = 100;
 const DELETE_AFTER_COMMIT = "write.metadata.delete-after-commit.enabled";
-/** In place of an id it means the schema that the commit added last. */
+/**
+ * In place of an id it means the schema that the commit added last. One that was there is not
+ * added.
+ */
 const LAST_ADDED = -1;
 
 /** New metadata, or the requirement that the table does not meet. */
@@ -91,6 +94,7 @@ class Draft {
   readonly #base: TableMetadata;
   readonly #lastUpdated: number;
   #metadata: TableMetadata;
+  readonly #addedSchemas = new Set<number>();
   #lastAddedSchema: number | undefined;
   readonly #added = new Set<bigint>();
   /** Snapshots of this commit that were the head of main at some time. */
@@ -153,7 +157,8 @@ class Draft {
     );
     const equal = schemas.find((one) => isSameSchema(one, schema));
     const id = equal?.["schema-id"] ?? 1 + Math.max(...schemas.map((one) => one["schema-id"]));
-    this.#lastAddedSchema = id;
+    if (equal === undefined) this.#addedSchemas.add(id);
+    this.#lastAddedSchema = this.#addedSchemas.has(id) ? id : undefined;
     if (equal === undefined)
       this.#change({ schemas: [...schemas, { ...schema, "schema-id": id }], "last-column-id": lastColumn });
     else if (lastColumn > this.#metadata["last-column-id"]) this.#change({ "last-column-id": lastColumn });

@@ -82,8 +82,8 @@ class IcebergDataWriter extends ArrowDataWriter<FilesMessage> {
   async *#canonical(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     const { pipeline, batchId, partitionId, attempt } = this.#task;
     const where = { pipeline, batchId, partition: partitionId, attempt };
-    // Planning has made sure that only columns to be ignored are left over.
-    const canonical = canonicalRows(this.#parts.rows, this.#plan.schema, where, "leave-out");
+    const extra = this.#plan.ignored.length === 0 ? "refuse" : "leave-out";
+    const canonical = canonicalRows(this.#parts.rows, this.#plan.schema, where, extra);
     let rows = 0;
     for await (const batch of batches) {
       yield canonical.apply(batch, rows);

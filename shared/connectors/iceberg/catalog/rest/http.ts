@@ -21,6 +21,8 @@ export interface RestRequest {
 
 interface HttpParts {
   readonly auth: RestAuth;
+  /** Values of headers that no message may show. */
+  readonly secrets: readonly string[];
   readonly runtime: Runtime;
   readonly timeoutSeconds: number;
   readonly maxRetries: number;
@@ -126,9 +128,10 @@ export class RestHttp {
   async #once({ method, path, body }: RestRequest): Promise<RestAnswer> {
     const { auth, timeoutSeconds } = this.#parts;
     const url = new URL(this.#base + path);
-    const own = { accept: "application/json", "content-type": "application/json", ...this.#headers };
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    const own = { accept: "application/json", ...type, ...this.#headers };
     const headers = await auth.headers({ method, url, headers: own, body });
-    const signal = AbortSignal.timeout(timeoutSeconds * 1000);
+    const signal = AbortSignal.timeout(Math.ceil(timeoutSeconds * 1000));
     try {
       // A redirect would be sent the credentials, so it is an error like any other status.
       const response = await fetch(url, { method, headers, body: body ?? null, redirect: "manual", signal });
@@ -148,7 +151,7 @@ export class RestHttp {
   }
 
   #conceal(text: string): string {
-    return concealed(text, this.#parts.auth.secrets);
+    return concealed(text, [...this.#parts.auth.secrets, ...this.#parts.secrets]);
   }
 }
 

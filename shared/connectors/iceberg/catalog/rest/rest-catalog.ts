@@ -64,11 +64,29 @@ export class RestCatalog implements IcebergCatalog {
     });
     // A second request of a creation that took effect finds the table, so it may be repeated.
     const answer = await this.#http.ask("POST", path, body);
-    if (answer.status !== 409)
-      return this.#loaded(table, { method: "POST", path, isRepeatable: true }, answer);
+    if (answer.status !== 409) {
+      const made = this.#loaded(table, { method: "POST", path, isRepeatable: true }, answer);
+      return await this.#withProperties(table, made, spec.properties);
+    }
     const found = await this.loadTable(table);
     if (found === undefined) throw nameTaken(table, this.description);
     return found;
+  }
+
+  /** Sets the properties that the catalog has left out of a new table. */
+  async #withProperties(
+    table: TableIdentifier,
+    made: LoadedTable,
+    properties: NewTable["properties"],
+  ): Promise<LoadedTable> {
+    const { metadata } = made;
+    const missing = Object.entries(properties).filter(([key, value]) => metadata.properties[key] !== value);
+    if (missing.length === 0) return made;
+    await this.commitTable(table, made, {
+      requirements: [{ type: "assert-table-uuid", uuid: metadata["table-uuid"] }],
+      updates: [{ action: "set-properties", updates: Object.fromEntries(missing) }],
+    });
+    return (await this.loadTable(table)) ?? made;
   }
 
   async commitTable(

@@ -114,6 +114,8 @@ export class SigV4 implements RestAuth {
       region: this.#options.region ?? (await identity.region()),
       credentials,
       sha256: Sha256,
+      // The signature covers the body anyway; only S3 wants its hash in a header, too.
+      applyChecksum: false,
       // The path of the request is encoded already. All services but S3 want it encoded once more.
       uriEscapePath: service !== "s3",
     });

@@ -101,7 +101,7 @@ export async function moveRow(
 export async function insertNamespace(session: SqlSession, { catalog, namespace }: TableKey): Promise<void> {
   await session.query(
     `INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
-      SELECT $1, $2, 'exists', 'true' WHERE NOT EXISTS (SELECT 1 FROM iceberg_namespace_properties
+      SELECT CAST($1 AS VARCHAR(255)), CAST($2 AS VARCHAR(255)), 'exists', 'true' WHERE NOT EXISTS (SELECT 1 FROM iceberg_namespace_properties
       WHERE catalog_name = $1 AND namespace = $2) ON CONFLICT DO NOTHING`,
     [catalog, namespace],
   );

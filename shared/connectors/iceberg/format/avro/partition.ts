@@ -16,7 +16,7 @@ import {
 } from "./codec.ts";
 import { AvroFault } from "./fault.ts";
 import type { Read } from "./input.ts";
-import { type AvroRecord, type AvroType, findField } from "./schema.ts";
+import type { AvroRecord, AvroType } from "./schema.ts";
 import { skipper } from "./skip.ts";
 
 /** A field of partitions: its id in the partition spec, its name, and its Iceberg type. */
@@ -66,8 +66,7 @@ function tupleReader(
   types: readonly PartitionType[],
   codecs: readonly AvroCodec<IcebergValue | null>[],
 ): Read<PartitionTuple> {
-  const names = avroNames(types);
-  const at = types.map(({ id, name }, i) => findField(record, id, names[i] ?? name));
+  const at = types.map((type) => partitionField(record, type));
   const readers = record.fields.map((field, i): Read<unknown> => {
     const codec = codecs[at.indexOf(i)];
     if (codec === undefined) return skipper(field.type);
@@ -81,8 +80,17 @@ function tupleReader(
   });
   return (input) => {
     const values = readers.map((read) => read(input));
-    return at.map((i) => (i === undefined ? null : (values[i] as IcebergValue | null)));
+    return at.map((i) => values[i] as IcebergValue | null);
   };
+}
+
+function partitionField(record: AvroRecord, { id, name }: PartitionType): number {
+  const names = [name, makeAvroName(name), makeAvroName(name, UNICODE_LETTER)];
+  const at = record.fields.findIndex((field) =>
+    field.id === undefined ? names.includes(field.name) : field.id === id,
+  );
+  if (at < 0) throw new AvroFault("invalid", `the field partition.${name} (${id}) is missing`);
+  return at;
 }
 
 /** Returns the types of a partition record as a file declares them. */
@@ -232,18 +240,21 @@ function avroNames(types: readonly PartitionType[]): string[] {
   return names;
 }
 
+const ASCII_LETTER = /^[A-Za-z_]$/;
+const UNICODE_LETTER = /^[\p{L}_]$/u;
+
 /**
  * Makes a name that Avro allows, as Iceberg's `AvroSchemaUtil.makeCompatibleName` does. That one
- * keeps the letters of all alphabets, which Avro's C library and so DuckDB refuses. Readers find
- * the field by its id.
+ * keeps the letters of all alphabets, which Avro's specification does not allow, so we write
+ * `_x17C` for `ż`. Readers find the field by its id.
  */
-export function makeAvroName(name: string): string {
+function makeAvroName(name: string, letter = ASCII_LETTER): string {
   let made = "";
   for (let i = 0; i < name.length; i++) {
     const character = name.charAt(i);
-    const isAllowed = i === 0 ? /[A-Za-z_]/.test(character) : /\w/.test(character);
-    if (isAllowed) made += character;
-    else if (/\d/.test(character)) made += `_${character}`;
+    const isDigit = /\d/.test(character);
+    if (letter.test(character) || (isDigit && i > 0)) made += character;
+    else if (isDigit) made += `_${character}`;
     else made += `_x${name.charCodeAt(i).toString(16).toUpperCase()}`;
   }
   return made;
