@@ -136,6 +136,18 @@ export class IcebergStream {
     await write.commit(context.batchId, messages, context);
   }
 
+  /** Undoes an attempt, as the engine does after a failed commit. */
+  async abort(
+    recorded: Recorded,
+    schema: Schema,
+    messages: readonly JsonValue[],
+    batch: BatchName & { readonly commitTried: boolean },
+  ): Promise<void> {
+    const { write } = await this.#restored(recorded, schema);
+    const context = { ...this.context(batch), commitTried: batch.commitTried };
+    await write.abort(context.batchId, messages, context);
+  }
+
   /** Writes a batch: all steps in one process. Returns what a replay of its commit needs. */
   async write(
     schema: Schema,
