@@ -59,6 +59,14 @@ export function icebergStatements(step: StepName, table: IcebergTable): readonly
   ];
 }
 
+/** Returns the permissions of a reader of the table, without those on a Glue catalog. */
+export function readStatements(table: IcebergTable): readonly PolicyStatement[] {
+  const { files } = table;
+  if (files !== undefined) return [listing(files, files.prefix), objects(files, ["GetObject"], ["*"])];
+  if (table.catalog?.["type"] !== "s3tables") return [];
+  return tableBucketStatements("Vacuum", table);
+}
+
 interface FilePatterns {
   readonly metadata: string;
   readonly data: string;

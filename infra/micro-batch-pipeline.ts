@@ -20,7 +20,7 @@ import { describePipeline } from "./describe-pipeline.ts";
 import { figuresOf } from "./figures.ts";
 import { folderOf, listing, objects } from "./folders.ts";
 import { functionsOf, keysOf } from "./functions.ts";
-import { icebergTableOf } from "./iceberg-permissions.ts";
+import { icebergTableOf, readStatements } from "./iceberg-permissions.ts";
 import { PipelineMetrics } from "./metrics.ts";
 import { executionsFailed, Monitoring } from "./monitoring.ts";
 import { checkImports, checkOptions } from "./optional-packages.ts";
@@ -115,9 +115,13 @@ export class MicroBatchPipeline extends Construct {
     this.#addOutput();
   }
 
-  /** Allows reading the Arrow table that the pipeline writes: its log and its data files. */
+  /** Allows reading the Arrow or Iceberg table that the pipeline writes, with all its files. */
   grantRead(grantee: IGrantable): void {
-    const { bucket, prefix, lake } = this.#places;
+    const { bucket, prefix, lake, iceberg } = this.#places;
+    if (iceberg !== undefined) {
+      for (const statement of readStatements(iceberg)) grantee.grantPrincipal.addToPrincipalPolicy(statement);
+      return;
+    }
     this.#grantReadBelow(grantee, lake ?? { bucket, prefix: `${prefix}/${STORE_FOLDER.table}` });
   }
 

@@ -5,6 +5,7 @@ import { ArrowTable } from "../shared/connectors/arrow-table/index.ts";
 import { OPTIONS as DYNAMODB } from "../shared/connectors/dynamodb/options.ts";
 import { OPTIONS as EVENTS } from "../shared/connectors/events/options.ts";
 import { OPTIONS as FILES } from "../shared/connectors/files/options.ts";
+import { OPTIONS as ICEBERG } from "../shared/connectors/iceberg/options.ts";
 import { OPTIONS as KINESIS } from "../shared/connectors/kinesis/options.ts";
 import { Memory } from "../shared/connectors/memory/index.ts";
 import { OPTIONS as POSTGRES } from "../shared/connectors/postgres/options.ts";
@@ -21,6 +22,7 @@ import { validatedOptions } from "./options/validated.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGE = join(ROOT, "docs/options.md");
+const CONNECTORS = join(ROOT, "shared/connectors");
 
 /** A connector's schema, and the folder and the interface that describe it. */
 interface OptionsOf {
@@ -36,6 +38,7 @@ export const ALL: readonly OptionsOf[] = [
   of("dynamodb", "DynamoDbOptions", DYNAMODB),
   of("events", "EventsOptions", EVENTS),
   of("files", "FilesOptions", FILES),
+  of("iceberg", "IcebergOptions", ICEBERG as unknown as z.ZodType),
   of("kinesis", "KinesisOptions", KINESIS),
   of("memory", "MemoryOptions", Memory.optionsSchema as unknown as z.ZodType),
   of("postgres", "PostgresOptions", POSTGRES),
@@ -66,7 +69,7 @@ export function optionsPage(): string {
 }
 
 function section({ format, folder, interfaceName, schema }: OptionsOf): string {
-  const declared = declaredOptions(join(ROOT, "shared/connectors", folder), interfaceName);
+  const declared = declaredOptions(join(CONNECTORS, folder), interfaceName, join(CONNECTORS, "kit/postgres"));
   const validated = validatedOptions(schema);
   const names = new Set([...declared.keys(), ...validated.keys()]);
   const differing = [...names].filter((name) => declared.has(name) !== validated.has(name));

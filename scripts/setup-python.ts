@@ -20,6 +20,7 @@ const TESTS: Environment = {
     "pyarrow==26.0.1",
     "pyiceberg[pyarrow,sql-sqlite,sql-postgres,pyiceberg-core]==0.12.0",
     "duckdb==1.5.5",
+    "duckdb-cli==1.5.5",
     // The extensions are packages too, because DuckDB must not download any when it runs.
     "duckdb-extensions==1.5.5",
     "duckdb-extension-avro==1.5.5",

@@ -63,6 +63,7 @@ export type {
   ListOptions,
   ObjectInfo,
   ObjectStore,
+  StoreAccess,
   UnfinishedUpload,
   UnlistedEntry,
 } from "./contract/object-store.ts";

@@ -101,7 +101,7 @@ async function loadMetadataFile(location: string): Promise<LoadedTable> {
     });
   }
   const metadataLocation = `${store.location}/${key}`;
-  const metadata = parseMetadata(Buffer.from(bytes).toString(), metadataLocation);
+  const metadata = parseMetadata(bytes, metadataLocation);
   return { metadata, ...optional("metadataLocation", metadataLocation) };
 }
 

@@ -42,10 +42,14 @@ interface SourceFile {
 
 /**
  * Returns the options of an interface that a file in `folder` declares, by their `keyOf`. Nested
- * ones come after their parent.
+ * ones come after their parent. They may have types of the folder `common`.
  */
-export function declaredOptions(folder: string, interfaceName: string): Map<string, DeclaredOption> {
-  const declarations = declarationsIn(folder);
+export function declaredOptions(
+  folder: string,
+  interfaceName: string,
+  common: string,
+): Map<string, DeclaredOption> {
+  const declarations = new Map([...declarationsIn(common), ...declarationsIn(folder)]);
   const declaration = declarations.get(interfaceName);
   if (declaration === undefined) throw new Error(`${folder} declares no ${interfaceName}`);
   const options = optionsIn(declaration, { prefix: "", kind: undefined }, declarations);
@@ -54,7 +58,7 @@ export function declaredOptions(folder: string, interfaceName: string): Map<stri
 
 function declarationsIn(folder: string): Map<string, Declaration> {
   const found = new Map<string, Declaration>();
-  for (const name of globSync("*.ts", { cwd: folder }).sort()) {
+  for (const name of globSync("**/*.ts", { cwd: folder }).sort()) {
     const text = readFileSync(join(folder, name), "utf8");
     const { program, comments } = parseSync(name, text);
     const file = { text, comments };

@@ -31,10 +31,9 @@ describe("the front page", () => {
   beforeAll(() => {
     mkdirSync(join(folder, "node_modules"));
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    const install = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", PACKAGE], {
-      cwd: folder,
-      encoding: "utf8",
-    });
+    const packages = [PACKAGE, "parquet-wasm"];
+    const flags = ["--no-audit", "--no-fund", "--ignore-scripts"];
+    const install = spawnSync("npm", ["install", ...flags, ...packages], { cwd: folder, encoding: "utf8" });
     expect(install.status, install.stderr).toBe(0);
     for (const name of FILES) writeFileSync(join(folder, name), codeOf(name));
   });

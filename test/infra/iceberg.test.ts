@@ -1,3 +1,4 @@
+import { AccountRootPrincipal, Role } from "aws-cdk-lib/aws-iam";
 import { describe, expect, it } from "vitest";
 import type { StepName } from "../../infra/folders.ts";
 import type { IcebergOptions } from "../../shared/connectors/iceberg/index.ts";
@@ -49,6 +50,17 @@ describe("an Iceberg table in a bucket of S3 Tables", () => {
       { ...own, "s3tables:namespace": "hr" },
     ])
       expect(await allowed(stack, "s3tables:PutTableData", table, other)).toEqual([]);
+  });
+
+  it("A reader gets the right to read the table, and no other", async () => {
+    const read = synthesized({ catalog: { type: "s3tables", tableBucketArn: BUCKET } });
+    read.pipeline.grantRead(
+      new Role(read.stack, "OrdersReaderRole", { assumedBy: new AccountRootPrincipal() }),
+    );
+    const statements = read.statements("Reader");
+    const may = (action: string) => isAllowed(statements, `s3tables:${action}`, table, own);
+    expect(await may("GetTableData")).toBe(true);
+    expect(await may("PutTableData")).toBe(false);
   });
 
   it("Only the step that plans may create the namespace, and a table in it", async () => {

@@ -4,6 +4,7 @@ import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { MicroBatchPipeline, type MicroBatchPipelineProps } from "millrace/cdk";
 import { SETTINGS } from "../../shared/aws/settings.ts";
+import { CATALOG_VARIABLES } from "./catalog-port.ts";
 import { CONTROL_URL } from "./control.ts";
 import { EDITION, PARAMETER, SECRET } from "./names.ts";
 
@@ -38,6 +39,13 @@ function numbers(name: string, props: Partial<MicroBatchPipelineProps> = {}): Mi
 const { table, bucket } = numbers("numbers");
 
 numbers("tabled", { table, bucket, entry: "test/localstack/pipelines/rows-table.ts" });
+
+numbers("iceberg", {
+  table,
+  bucket,
+  entry: "test/localstack/pipelines/iceberg.ts",
+  environment: { NUMBERS_PIPELINE: "iceberg", NUMBERS_CONTROL: CONTROL_URL, ...CATALOG_VARIABLES },
+});
 
 const hurried = numbers("hurried", { table, bucket });
 // The test sets the timeout here and not by `writerTimeout`. With a `writerTimeout` this short, the

@@ -46,8 +46,19 @@ export function isLeafConvertible(from: DataType, to: DataType): boolean {
 function isNumberConvertible(from: DataType, to: DataType): boolean {
   if (DataType.isInt(from) && DataType.isInt(to)) return rangeHolds(to, from);
   if (DataType.isFloat(from) && DataType.isFloat(to)) return to.precision >= from.precision;
+  if (DataType.isInt(from) && DataType.isDecimal(to)) return isUnsignedLong(from) && holdsUnsignedLong(to);
   if (!DataType.isDecimal(from) || !DataType.isDecimal(to)) return false;
   return to.scale === from.scale && to.precision >= from.precision;
+}
+
+/** Formats without unsigned integers store the largest ones as decimals. */
+function isUnsignedLong({ bitWidth, isSigned }: Int): boolean {
+  return bitWidth === 64 && !isSigned;
+}
+
+/** True if 20 digits, as many as the largest unsigned integer has, fit into a decimal. */
+function holdsUnsignedLong({ precision, scale, bitWidth }: Decimal): boolean {
+  return precision >= 20 && scale === 0 && bitWidth === 128;
 }
 
 function isTimeConvertible(from: DataType, to: DataType): boolean {
@@ -73,6 +84,8 @@ function rangeHolds(wide: Int, narrow: Int): boolean {
 export function convertNumbers(data: Data, to: DataType): Data {
   const { type: from, length, values } = data;
   if (DataType.isDecimal(from)) return convertDecimals(data, from, to as Decimal);
+  if (DataType.isDecimal(to)) return unsignedAsDecimals(data, to);
+  if (hasSameUnit(from, to)) return withBuffers(data, to, { 1: values });
   const convert = converterOf(from, to);
   const make = to.ArrayType as TypedArrayClass<{ [index: number]: number | bigint }>;
   const converted = new make(length);
@@ -85,6 +98,11 @@ export function convertNumbers(data: Data, to: DataType): Data {
     converted[i] = isBig ? BigInt(value) : Number(value);
   }
   return withBuffers(data, to, { 1: converted });
+}
+
+/** True for timestamps that differ only in the name of their zone, which is not part of a value. */
+function hasSameUnit(from: DataType, to: DataType): boolean {
+  return DataType.isTimestamp(from) && DataType.isTimestamp(to) && from.unit === to.unit;
 }
 
 type Converter = (value: number | bigint, index: number) => number | bigint;
@@ -124,6 +142,13 @@ function convertDecimals(data: Data, from: Decimal, to: Decimal): Data {
     }
   }
   return withBuffers(data, to, { 1: words });
+}
+
+function unsignedAsDecimals(data: Data, to: Decimal): Data {
+  const words = new BigUint64Array(data.length * 2);
+  const values = data.values as BigUint64Array;
+  for (let i = 0; i < data.length; i++) words[2 * i] = values[i] ?? 0n;
+  return withBuffers(data, to, { 1: new Uint32Array(words.buffer) });
 }
 
 /** Returns a column of another type with the same nulls. */

@@ -191,7 +191,7 @@ describe("Avro files", () => {
       error("MANIFEST_INVALID", /id: .*string/),
     );
     expect(() => read(fileOf(bytes(0), { schema: of('["null","long"]') }), one)).toThrow(
-      error("MANIFEST_INVALID", /null/),
+      error("MANIFEST_INVALID", /id is null, at byte 1 of/),
     );
     expect(() =>
       read(fileOf(DATA), record<{ readonly x: number }>("row", [{ key: "x", id: 9, name: "x", codec: INT }])),

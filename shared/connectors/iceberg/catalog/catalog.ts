@@ -53,7 +53,9 @@ export type CatalogOutcome =
 export interface IcebergCatalog {
   /** The kind and place of the catalog for messages and for the ledger, without secrets. */
   readonly description: string;
-  /** Returns the table, or `undefined` if there is none. Errors: `CATALOG_FAILED`, `CATALOG_DENIED`. */
+  /**
+   * Returns the table, or `undefined` if there is none. Errors: `CATALOG_FAILED`, `CATALOG_DENIED`.
+   */
   loadTable(table: TableIdentifier): Promise<LoadedTable | undefined>;
   /**
    * Creates the namespace, if there is none, and the table. If the table exists, for example

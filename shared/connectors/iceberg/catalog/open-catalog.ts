@@ -87,17 +87,18 @@ function openPostgres(
 /** `folder` is where new tables are, if the catalog does not choose it. */
 function openRest(options: ParsedRest, runtime: Runtime, folder?: string): IcebergCatalog {
   const { uri, warehouse, prefix, accessDelegation, timeoutSeconds, maxRetries } = options;
-  const headers = Object.fromEntries(
-    Object.entries(options.headers).map(([key, value]) => [
-      key.toLowerCase(),
-      isFromEnvironment(value) ? secretOf(runtime.env, value, CONNECTOR) : value,
-    ]),
-  );
+  const given = Object.entries(options.headers).map(([key, value]) => {
+    const isSecret = isFromEnvironment(value);
+    const text = isSecret ? secretOf(runtime.env, value, CONNECTOR) : value;
+    return { key: key.toLowerCase(), text, isSecret };
+  });
+  const headers = Object.fromEntries(given.map(({ key, text }) => [key, text]));
+  const secrets = given.filter(({ isSecret }) => isSecret).map(({ text }) => text);
   const asked = accessDelegation === "none" ? {} : { "x-iceberg-access-delegation": accessDelegation };
   const auth = authOf(options, runtime);
   return new RestCatalog({
     description: `REST catalog ${uri}${warehouse === undefined ? "" : `, warehouse ${warehouse}`}`,
-    http: new RestHttp(uri, { ...asked, ...headers }, { auth, runtime, timeoutSeconds, maxRetries }),
+    http: new RestHttp(uri, { ...asked, ...headers }, { auth, secrets, runtime, timeoutSeconds, maxRetries }),
     warehouse,
     prefix,
     ...(folder === undefined ? {} : { folder: folder.replace(/\/+$/, "") }),

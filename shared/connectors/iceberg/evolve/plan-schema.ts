@@ -243,7 +243,7 @@ class Planner {
   }
 }
 
-/** True if the values can be stored in the table's type, or those that cannot are found by a check. */
+/** True if the table's type holds the values, or a check finds those that it does not hold. */
 function canStore(rows: Field, own: NestedField, isTop: boolean): boolean {
   const to = arrowField(own);
   return isTop

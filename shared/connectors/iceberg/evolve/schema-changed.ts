@@ -9,7 +9,7 @@ import type { IcebergSchema } from "../format/types.ts";
 export interface ColumnProblem {
   /** The column's full name, such as `place.x`. */
   readonly column: string;
-  /** What is wrong, as a part of a sentence that names the column. */
+  /** The problem, as a part of a sentence that names the column. */
   readonly text: string;
   /** The choices of `.onSchemaChange()` with which the column is no problem. */
   readonly solvedBy: readonly OnSchemaChange[];

@@ -14,7 +14,7 @@ const NAME = "parquet_wasm_bg.wasm";
 const besideBundle = new URL(NAME, import.meta.url);
 const path = existsSync(besideBundle)
   ? besideBundle
-  : nodeModule.createRequire(import.meta.url).resolve(`parquet-wasm/esm/${NAME}`);
+  : nodeModule.createRequire(import.meta.url).resolve("parquet-wasm/esm/parquet_wasm_bg.wasm");
 
 wasm.initSync({ module: readFileSync(path) });
 

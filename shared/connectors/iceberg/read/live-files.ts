@@ -39,7 +39,7 @@ export async function manifestsOf(io: FileIo, snapshot: Snapshot): Promise<reado
       hint: "Rewrite the table's manifests with Spark's `rewrite_manifests`, then expire the old snapshots.",
     });
   }
-  return decodeManifestList(await io.read(location));
+  return decodeManifestList(await io.read(location), location);
 }
 
 /**

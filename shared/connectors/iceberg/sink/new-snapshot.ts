@@ -114,7 +114,7 @@ export class NewSnapshotFiles {
 
 /** Manifests that only tell which files an earlier snapshot deleted are left out, as in Java. */
 async function liveManifests(io: FileIo, parent: Snapshot): Promise<readonly ManifestFile[]> {
-  const files = decodeManifestList(await io.read(parent["manifest-list"]));
+  const files = decodeManifestList(await io.read(parent["manifest-list"]), parent["manifest-list"]);
   return files.filter(({ addedFilesCount, existingFilesCount }) => addedFilesCount + existingFilesCount > 0);
 }
 

@@ -32,7 +32,7 @@ export class ReferencedFiles {
   async read({ snapshots }: Pick<TableMetadata, "snapshots">): Promise<void> {
     for (const { "manifest-list": list } of snapshots) {
       if (this.#lists.has(storeLocation(list))) continue;
-      const unread = decodeManifestList(await this.#io.read(list)).filter(
+      const unread = decodeManifestList(await this.#io.read(list), list).filter(
         ({ manifestPath }) => !this.#manifests.has(storeLocation(manifestPath)),
       );
       for (let i = 0; i < unread.length; i += AT_ONCE)

@@ -43,7 +43,20 @@ describe("the credentials of a REST catalog", () => {
     expect((await failure(() => without.loadTable(newName()))).code).toBe("SECRET_MISSING");
   });
 
-  /** A catalog that takes the tokens that its own endpoint has issued, each for a number of loads. */
+  it("A header from the environment is sent, and is in no message", async () => {
+    const server = await serveCatalog({
+      fault: ({ headers }) => problem(400, "BadRequestException", `unknown key ${headers["x-api-key"]}`),
+    });
+    const fake = runtimeAt("2026-11-28T12:00:00Z", { LAKE_KEY: "key-1" });
+    const catalog = await client(server, { headers: { "X-Api-Key": { env: "LAKE_KEY" } } }, fake);
+    const error = await failure(() => catalog.loadTable(newName()));
+    expect(error.message).toContain("unknown key …");
+    expect(JSON.stringify(error.toRecord()) + error.found).not.toContain("key-1");
+  });
+
+  /**
+   * A catalog that takes the tokens that its own endpoint has issued, each for a number of loads.
+   */
   async function oauthServer(answers: (count: number) => Reply, isTaken: (token: string) => boolean) {
     let issued = 0;
     const forms: URLSearchParams[] = [];

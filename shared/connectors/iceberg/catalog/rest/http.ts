@@ -21,6 +21,8 @@ export interface RestRequest {
 
 interface HttpParts {
   readonly auth: RestAuth;
+  /** Values of headers that no message may show. */
+  readonly secrets: readonly string[];
   readonly runtime: Runtime;
   readonly timeoutSeconds: number;
   readonly maxRetries: number;
@@ -149,7 +151,7 @@ export class RestHttp {
   }
 
   #conceal(text: string): string {
-    return concealed(text, this.#parts.auth.secrets);
+    return concealed(text, [...this.#parts.auth.secrets, ...this.#parts.secrets]);
   }
 }
 

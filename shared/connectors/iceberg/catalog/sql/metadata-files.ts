@@ -1,4 +1,4 @@
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { padded } from "../../../../contract/keys.ts";
 import { FileIo, type OpenStore } from "../../file-io.ts";
 import { metadataJson, parseMetadata } from "../../format/metadata.ts";
@@ -22,11 +22,12 @@ export class MetadataFiles {
 
   /** Errors: `TABLE_FILE_MISSING`, `STORE_FAILED`, and those of `parseMetadata`. */
   async read(location: string): Promise<TableMetadata> {
-    const bytes = await this.#io(location).read(location);
-    return parseMetadata(decode(bytes), location);
+    return parseMetadata(await this.#io(location).read(location), location);
   }
 
-  /** Writes a new metadata file, durably. `before` is the one that it follows. Returns its location. */
+  /**
+   * Writes a new metadata file, durably. `before` is the one that it follows. Returns its location.
+   */
   async write(metadata: TableMetadata, before: string | undefined): Promise<string> {
     const { location, properties } = metadata;
     const folder = (properties[FOLDER] ?? `${location}/metadata`).replace(/\/+$/, "");
@@ -57,12 +58,6 @@ export class MetadataFiles {
   #io(location: string): FileIo {
     return new FileIo(this.#openStore, location.slice(0, location.lastIndexOf("/")));
   }
-}
-
-/** Files of the codec `gzip` are known by their first bytes, because their names differ by writer. */
-function decode(bytes: Uint8Array): string {
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  return new TextDecoder().decode(isGzip ? gunzipSync(bytes) : bytes);
 }
 
 /** Returns the number in the name of a metadata file: 7 for `00007-….metadata.json`; else -1. */

@@ -121,7 +121,10 @@ export class SqlCatalog implements IcebergCatalog {
     return outcome;
   }
 
-  /** The outcome of a commit that changes nothing: its requirements are met if the table is as it was. */
+  /**
+   * The outcome of a commit that changes nothing: its requirements are met if the table is as it
+   * was.
+   */
   async #unchanged(table: TableIdentifier, from: string): Promise<CatalogOutcome> {
     const location = await this.#locationOf(table);
     if (location === undefined) throw tableGone(table, this.description);

@@ -57,7 +57,7 @@ export class SqliteDatabase implements SqlDatabase {
       database.exec("BEGIN IMMEDIATE");
       try {
         const result = await body(session);
-        // What is written to a file that was removed would be gone with this process.
+        // A commit to a file that was removed would be gone with this process.
         if ((await fileAt(this.#path)) !== this.#connection?.file) throw removed(this.#path);
         database.exec("COMMIT");
         return result;

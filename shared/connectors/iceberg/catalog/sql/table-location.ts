@@ -5,7 +5,9 @@ import type { TableIdentifier } from "../catalog.ts";
 import { nameInvalid, tableNameOf } from "../identifier.ts";
 import { LONGEST_NAME, type TableKey } from "./statements.ts";
 
-/** Locations are not percent-encoded. Some readers decode them nevertheless, and so find no file. */
+/**
+ * Locations are not percent-encoded. Some readers decode them nevertheless, and so find no file.
+ */
 const NOT_IN_LOCATIONS = /[%#?\\]/;
 
 /** Returns the key of a table in a SQL catalog. Error: `TABLE_NAME_INVALID`. */
@@ -24,7 +26,7 @@ export function keyOf(catalog: string, table: TableIdentifier): TableKey {
 }
 
 /**
- * Returns the location of a folder or a URL as metadata has it: `file:///folder` or
+ * Returns the location of a folder or a URL as in metadata: `file:///folder` or
  * `s3://bucket/prefix`, without a slash at its end. `what` names the option that set it. Error:
  * `LOCATION_NOT_SUPPORTED`.
  */

@@ -83,16 +83,12 @@ function recordReader(type: AvroRecord, fields: readonly Field[]): Read<unknown>
 function fieldReader(field: Field, type: AvroType): Step {
   const { key, name } = field;
   try {
-    if (field.optional !== true && field.missing === undefined) {
-      const read = field.codec.reader(type);
-      return (input, into) => {
-        into[key] = read(input);
-      };
-    }
     const read = nullable(field.codec).reader(type);
+    const isRequired = field.optional !== true && field.missing === undefined;
     return (input, into) => {
       const value = read(input);
       if (value !== null) into[key] = value;
+      else if (isRequired) throw new AvroFault("invalid", `${name} is null, ${input.place()}`);
     };
   } catch (error) {
     if (error instanceof AvroFault) throw new AvroFault(error.kind, `${name}: ${error.message}`);
