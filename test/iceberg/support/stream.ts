@@ -98,7 +98,7 @@ export class IcebergStream {
   async stage(
     recorded: Recorded,
     schema: Schema,
-    tasks: readonly (readonly RecordBatch[])[],
+    tasks: readonly (readonly RecordBatch[] | AsyncIterable<RecordBatch>)[],
     batch: BatchName,
   ): Promise<JsonValue[]> {
     const messages: JsonValue[] = [];
@@ -199,6 +199,8 @@ export class IcebergStream {
   }
 }
 
-async function* arriving(batches: readonly RecordBatch[]): AsyncGenerator<RecordBatch> {
+async function* arriving(
+  batches: readonly RecordBatch[] | AsyncIterable<RecordBatch>,
+): AsyncGenerator<RecordBatch> {
   yield* batches;
 }
