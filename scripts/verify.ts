@@ -39,6 +39,11 @@ const CHECKS: readonly Check[] = [
   },
   { lane: "processes", name: "mutations of the protocol's rules", args: ["scripts/mutations.ts"] },
   {
+    lane: "processes",
+    name: "mutations of the Iceberg sink's rules",
+    args: ["scripts/iceberg-mutations.ts"],
+  },
+  {
     lane: "aws",
     name: "tests on LocalStack",
     args: ["scripts/localstack.ts"],

@@ -18,7 +18,9 @@ export type Harness = typeof import("./cases.ts") & Pick<typeof import("./probes
  * The folders whose modules each mutation loads as a separate copy. All other modules are loaded
  * once.
  */
-const COPIED = ["shared/", "local/", "test/faults/"].map((folder) => pathToFileURL(join(ROOT, folder)).href);
+const COPIED = ["shared/", "local/", "test/faults/", "test/iceberg/"].map(
+  (folder) => pathToFileURL(join(ROOT, folder)).href,
+);
 const PARAMETER = "mutation";
 
 /**
@@ -27,22 +29,28 @@ const PARAMETER = "mutation";
  */
 const loaded: (readonly Edit[])[] = [];
 
-/**
- * Loads the harness and the engine with some edits. Earlier mutations stay loaded. Throws if a file
- * does not contain the text of an edit exactly once.
- */
+/** Loads the harness and the engine with some edits. */
 export async function mutatedHarness(edits: readonly Edit[]): Promise<Harness> {
+  const modules = ["./cases.ts", "./probes.ts"].map((name) => new URL(name, import.meta.url));
+  return await mutated<Harness>(edits, modules);
+}
+
+/**
+ * Loads modules, and all that they import, with some edits. Returns their exports together. Earlier
+ * mutations stay loaded. Throws if a file does not contain the text of an edit exactly once.
+ */
+export async function mutated<T extends object>(edits: readonly Edit[], modules: readonly URL[]): Promise<T> {
   for (const { file, find } of edits)
     if (readFileSync(join(ROOT, file), "utf8").split(find).length !== 2)
       throw new Error(`"${find}" is not in ${file} exactly once: correct the mutation`);
   if (loaded.length === 0) registerHooks({ resolve: resolveCopy, load: loadEdited });
   const mutation = String(loaded.push(edits) - 1);
-  const load = async (name: string): Promise<object> => {
-    const url = new URL(name, import.meta.url);
+  const exported = modules.map(async ({ href }) => {
+    const url = new URL(href);
     url.searchParams.set(PARAMETER, mutation);
     return (await import(url.href)) as object;
-  };
-  return { ...(await load("./cases.ts")), ...(await load("./probes.ts")) } as Harness;
+  });
+  return Object.assign({}, ...(await Promise.all(exported))) as T;
 }
 
 type Hooks = Required<Parameters<typeof registerHooks>[0]>;

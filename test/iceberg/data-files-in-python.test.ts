@@ -5,7 +5,11 @@ import { FileIo } from "../../shared/connectors/iceberg/file-io.ts";
 import { canonicalRows } from "../../shared/connectors/iceberg/files/canonical.ts";
 import { writeDataFiles } from "../../shared/connectors/iceberg/files/write-data-files.ts";
 import { icebergSchemaOf, leavesOf } from "../../shared/connectors/iceberg/format/schema.ts";
-import { compareValues, decodeValue, encodeValue } from "../../shared/connectors/iceberg/format/single-value.ts";
+import {
+  compareValues,
+  decodeValue,
+  encodeValue,
+} from "../../shared/connectors/iceberg/format/single-value.ts";
 import type { IcebergValue } from "../../shared/connectors/iceberg/format/types.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import type { Row } from "../../shared/contract/stream-reader.ts";
@@ -24,7 +28,10 @@ interface ParquetColumn {
   readonly nulls: number | null;
 }
 
-/** Describes the columns of the first row group of a file, and returns its rows, as pyarrow reads them. */
+/**
+ * Describes the columns of the first row group of a file, and returns its rows, as pyarrow reads
+ * them.
+ */
 const DESCRIBE = `
 import sys, json, pyarrow.parquet as pq
 f = pq.ParquetFile(sys.argv[1])
@@ -174,12 +181,20 @@ describe.runIf(hasPython)("Data files in Python", () => {
       ["timestamp", -1n, "-1"],
       ["timestamptz", 1_767_225_600_123_456n, "1767225600123456"],
       ["string", "ż😀", "'ż😀'"],
-      ["uuid", Uint8Array.from({ length: 16 }, (_, i) => i * 16), "uuid.UUID('00102030405060708090a0b0c0d0e0f0')"],
+      [
+        "uuid",
+        Uint8Array.from({ length: 16 }, (_, i) => i * 16),
+        "uuid.UUID('00102030405060708090a0b0c0d0e0f0')",
+      ],
       ["fixed[3]", Uint8Array.of(1, 2, 255), "bytes([1, 2, 255])"],
       ["binary", Uint8Array.of(), "b''"],
       ...[0n, -1n, 127n, 128n, -128n, -129n, 32_767n, 10n ** 38n - 1n, 1n - 10n ** 38n].map(
         (unscaled) =>
-          ["decimal(38, 10)", unscaled, `decimal.Decimal('${unscaled}').scaleb(-10, decimal.Context(prec=60))`] as const,
+          [
+            "decimal(38, 10)",
+            unscaled,
+            `decimal.Decimal('${unscaled}').scaleb(-10, decimal.Context(prec=60))`,
+          ] as const,
       ),
     ];
     const hex = runPython<readonly string[]>(`

@@ -1,5 +1,6 @@
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import type { ObjectStore } from "../../../shared/contract/object-store.ts";
+import { storeAround } from "./store-around.ts";
 
 /** When a process is killed: at a call, before or after it takes effect. */
 export interface Kill {
@@ -53,24 +54,12 @@ export class CountedCalls {
 
   /** Returns a store whose calls are counted. */
   store(inner: ObjectStore): ObjectStore {
-    const around = async <T>(body: () => Promise<T>): Promise<T> => {
+    return storeAround(inner, async (_key, body) => {
       const call = ++this.#calls;
       this.#reach("before", call);
       const result = await body();
       this.#reach("after", call);
       return result;
-    };
-    return {
-      location: inner.location,
-      put: (key, body) => around(() => inner.put(key, body)),
-      get: (key) => around(() => inner.get(key)),
-      getRange: (key, start, end, etag) => around(() => inner.getRange(key, start, end, etag)),
-      list: (prefix, options) => inner.list(prefix, options),
-      stat: (keys) => around(() => inner.stat(keys)),
-      delete: (keys) => around(() => inner.delete(keys)),
-      listUnfinished: (prefix) => inner.listUnfinished(prefix),
-      abandon: (upload) => around(() => inner.abandon(upload)),
-      at: (folder) => this.store(inner.at(folder)),
-    };
+    });
   }
 }

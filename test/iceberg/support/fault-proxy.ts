@@ -13,7 +13,10 @@ export const FAULTS = [
   "500 and not landed",
   /** The server applies the request, and the client gets status 500. */
   "500 and landed",
-  /** The client gets status 504, and the server gets the request only later. */
+  /**
+   * The client gets status 504. The server gets the request after some time, or when the test lets
+   * it.
+   */
   "late landing",
   /** The server gets the request twice, and the client gets the first answer. */
   "twice, first answer",
@@ -34,6 +37,9 @@ export interface ProxiedRequest {
   readonly body: string;
 }
 
+/** Chooses the fault of a request. While it does, another client may use the server. */
+export type ChooseFault = (request: ProxiedRequest) => Fault | undefined | Promise<Fault | undefined>;
+
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -47,27 +53,20 @@ export class FaultProxy {
   readonly seen: { readonly method: string; readonly url: string; readonly fault: Fault | undefined }[] = [];
   readonly #server: Server;
   readonly #upstream: number;
-  readonly #choose: (request: ProxiedRequest) => Fault | undefined;
+  readonly #choose: ChooseFault;
   readonly #lateBy: number;
+  readonly #landing = Promise.withResolvers<void>();
   readonly #late = new Set<Promise<unknown>>();
 
   /** `lateBy` is the number of milliseconds by which a request lands late. */
-  static async start(
-    upstream: number,
-    choose: (request: ProxiedRequest) => Fault | undefined,
-    lateBy = 200,
-  ): Promise<FaultProxy> {
+  static async start(upstream: number, choose: ChooseFault, lateBy: number = 200): Promise<FaultProxy> {
     const proxy = new FaultProxy(upstream, choose, lateBy);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     proxy.port = (proxy.#server.address() as AddressInfo).port;
     return proxy;
   }
 
-  private constructor(
-    upstream: number,
-    choose: (request: ProxiedRequest) => Fault | undefined,
-    lateBy: number,
-  ) {
+  private constructor(upstream: number, choose: ChooseFault, lateBy: number) {
     this.#upstream = upstream;
     this.#choose = choose;
     this.#lateBy = lateBy;
@@ -79,7 +78,7 @@ export class FaultProxy {
   async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await buffer(incoming);
     const { method = "GET", url = "/" } = incoming;
-    const fault = this.#choose({ method, url, body: body.toString() });
+    const fault = await this.#choose({ method, url, body: body.toString() });
     this.seen.push({ method, url, fault });
     const forward = () => this.#forward(incoming, body);
     await this.#answer(fault, response, forward);
@@ -109,7 +108,11 @@ export class FaultProxy {
         send(response, failure(500));
         return;
       case "late landing":
-        this.#late.add(setTimeout(this.#lateBy).then(forward));
+        this.#late.add(
+          Promise.race([setTimeout(this.#lateBy, undefined, { ref: false }), this.#landing.promise]).then(
+            forward,
+          ),
+        );
         send(response, failure(504));
         return;
       case "twice, first answer": {
@@ -153,6 +156,12 @@ export class FaultProxy {
       );
       outgoing.once("error", reject).end(body);
     });
+  }
+
+  /** Lets late requests reach the server now, and waits for them. */
+  async landLateRequests(): Promise<void> {
+    this.#landing.resolve();
+    await this.lateRequests();
   }
 
   /** Waits until all late requests have reached the server. */

@@ -61,3 +61,20 @@ export async function rollBack(
     await (await planRollback(parts, { snapshotId: BigInt(snapshot) })).apply();
   });
 }
+
+/** Returns the ids of the table's snapshots, the oldest first. */
+export async function snapshotIds(options: IcebergOptions): Promise<string[]> {
+  return await withTable(options, {}, async ({ catalog, identifier }) => {
+    const snapshots = (await catalog.loadTable(identifier))?.metadata.snapshots ?? [];
+    return snapshots.map((snapshot) => String(snapshot["snapshot-id"]));
+  });
+}
+
+/** Returns the location of the table's metadata file. */
+export async function metadataLocation(options: IcebergOptions): Promise<string> {
+  return await withTable(options, {}, async ({ catalog, identifier }) => {
+    const location = (await catalog.loadTable(identifier))?.metadataLocation;
+    if (location === undefined) throw new Error(`the catalog does not tell where ${options.table} is`);
+    return location;
+  });
+}

@@ -16,10 +16,9 @@ export class PythonProcess {
   #last: Promise<unknown> = Promise.resolve();
   #errors = "";
 
-  /** Starts a script of test/iceberg/support/python. */
-  constructor(python: string, script: string, args: readonly string[] = []) {
-    const path = fileURLToPath(new URL(`python/${script}`, import.meta.url));
-    this.#child = spawn(python, ["-u", path, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  /** Starts a script that answers requests by test/iceberg/support/python/lines.py. */
+  constructor(python: string, script: URL, args: readonly string[] = []) {
+    this.#child = spawn(python, ["-u", fileURLToPath(script), ...args], { stdio: ["pipe", "pipe", "pipe"] });
     this.#child.stdin?.on("error", () => undefined); // The missing answer tells it.
     this.#child.stderr?.on("data", (chunk: Buffer) => {
       this.#errors = (this.#errors + chunk.toString()).slice(-KEPT_CHARACTERS);

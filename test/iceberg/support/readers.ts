@@ -91,7 +91,7 @@ function decode(text: string): Row[] {
 
 /** Reads and writes tables by pyiceberg and by DuckDB, in one Python process. */
 export class PythonReaders {
-  readonly #python = new PythonProcess(PYTHON, "readers.py");
+  readonly #python = new PythonProcess(PYTHON, new URL("python/readers.py", import.meta.url));
 
   /** Reads rows by pyiceberg. */
   async read(catalog: CatalogAddress, name: string, selection: Selection = {}): Promise<Row[]> {
@@ -186,7 +186,11 @@ export class PythonReaders {
 
 /** Reads and writes tables by Spark. Starting it takes some seconds. */
 export class SparkReader {
-  readonly #python = new PythonProcess(SPARK_PYTHON, "spark.py", sparkJars());
+  readonly #python = new PythonProcess(
+    SPARK_PYTHON,
+    new URL("python/spark.py", import.meta.url),
+    sparkJars(),
+  );
 
   /**
    * Runs statements and returns the rows of the last one. Tables have names such as

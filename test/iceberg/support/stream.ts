@@ -98,7 +98,7 @@ export class IcebergStream {
   async stage(
     recorded: Recorded,
     schema: Schema,
-    tasks: readonly (readonly RecordBatch[])[],
+    tasks: readonly (readonly RecordBatch[] | AsyncIterable<RecordBatch>)[],
     batch: BatchName,
   ): Promise<JsonValue[]> {
     const messages: JsonValue[] = [];
@@ -134,6 +134,18 @@ export class IcebergStream {
     const { write } = await this.#restored(recorded, schema);
     const context = this.context(batch);
     await write.commit(context.batchId, messages, context);
+  }
+
+  /** Undoes an attempt, as the engine does after a failed commit. */
+  async abort(
+    recorded: Recorded,
+    schema: Schema,
+    messages: readonly JsonValue[],
+    batch: BatchName & { readonly commitTried: boolean },
+  ): Promise<void> {
+    const { write } = await this.#restored(recorded, schema);
+    const context = { ...this.context(batch), commitTried: batch.commitTried };
+    await write.abort(context.batchId, messages, context);
   }
 
   /** Writes a batch: all steps in one process. Returns what a replay of its commit needs. */
@@ -187,6 +199,8 @@ export class IcebergStream {
   }
 }
 
-async function* arriving(batches: readonly RecordBatch[]): AsyncGenerator<RecordBatch> {
+async function* arriving(
+  batches: readonly RecordBatch[] | AsyncIterable<RecordBatch>,
+): AsyncGenerator<RecordBatch> {
   yield* batches;
 }
