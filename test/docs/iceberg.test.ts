@@ -78,11 +78,13 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     expect(output).toContain("nothing was changed: --yes does it");
   });
 
-  it("The pipelines that need a longer look run, too", async () => {
+  it("A table is divided by day, and a pipeline reads it back", async () => {
     const user = folder();
     const once = await user.run("npx millrace run partitioned.ts --once");
     expect(once).toContain("committed");
     expect(await user.run("npx millrace table files partitioned")).toMatch(/time_day=\d{4}-\d\d-\d\d/);
+    const [, rows = ""] = /committed: ([\d,]+) rows/.exec(once) ?? [];
+    expect(await user.run("npx millrace run copy.ts")).toContain(`committed: ${rows} rows`);
   });
 
   it("The commands that npm start -- --iceberg prints read its table as they are printed", async () => {
