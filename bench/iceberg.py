@@ -49,9 +49,9 @@ TIME = f"{START}::BIGINT * 1000000 + i * 1000000 AS time"
 SETS = {
     "unique": (
         UNIQUE,
-        f"""i AS id, {TIME}, hash(i)::DOUBLE / 1e12 AS mag,
-        ((hash(i + 7) % 1000000000)::DECIMAL(12, 2) / 100)::DECIMAL(12, 2) AS price,
-        left(md5(i::VARCHAR), 12) AS code""",
+        f"""i AS id, {TIME}, (hash(i) % 2147483647)::BIGINT / 7919 AS mag,
+        ((hash(i) % 100000000)::DECIMAL(12, 2) / 100)::DECIMAL(12, 2) AS price,
+        'user-' || lpad((hash(i) % 9999999)::VARCHAR, 7, '0') AS code""",
     ),
     "repeating": (
         SCHEMA,
