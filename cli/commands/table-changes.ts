@@ -14,9 +14,10 @@ import type { TableParts } from "../../shared/connectors/iceberg/maintenance/tab
 import { parseDuration } from "../../shared/contract/duration.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
+import { EXIT } from "../exit-codes.ts";
 import { type ConsentFlags, withConsent } from "../person.ts";
 import { batchCell, publicSnapshot, rowsCell } from "../render/snapshot.ts";
-import { printable, tellLine } from "../render/terminal.ts";
+import { printable, printLine, tellLine } from "../render/terminal.ts";
 import { formatBytes, formatFields, formatTime, plural } from "../render/text.ts";
 import { type NamedTable, withIcebergTable } from "../targets/iceberg-table.ts";
 import type { TableFlags } from "./table.ts";
@@ -42,6 +43,10 @@ export async function expireCommand(name: string, flags: ExpireFlags): Promise<n
     };
     const plan = await planExpire(changesOf(table, "expire"), retention);
     let result = publicExpiry(plan);
+    if (result.snapshots.length + result.refs.length === 0 && !flags.json) {
+      printLine(`${table.name}: nothing expires, and ${plural(plan.keptSnapshots, "snapshot")} stay`);
+      return EXIT.ok;
+    }
     const isDryRun = flags.dryRun === true || flags.yes !== true;
     const code = await withConsent(
       {

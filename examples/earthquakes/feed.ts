@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
 interface Feature {
@@ -33,8 +35,9 @@ export interface Feed {
 
 /** Reads the 1,707 earthquakes that the USGS reported in a week of 2018, ordered by time. */
 function readFeatures(): readonly Feature[] {
-  // The package exports only its code, so the data file is read by its path.
-  const path = new URL("../../node_modules/vega-datasets/data/earthquakes.json", import.meta.url);
+  // The package exports only its code, so the data file is found beside it.
+  const code = createRequire(import.meta.url).resolve("vega-datasets");
+  const path = join(dirname(code), "../data/earthquakes.json");
   const { features } = JSON.parse(readFileSync(path, "utf8")) as { features: Feature[] };
   return features.sort((a, b) => a.properties.time - b.properties.time);
 }

@@ -123,6 +123,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "node:buffer",
       "node:crypto",
       "node:module",
+      "node:path",
       "node:fs",
       "node:fs/promises",
       "node:sqlite",

@@ -90,12 +90,12 @@ function optionsIn(
     case "TSInterfaceDeclaration":
       return all([...children("extends"), child("body")]);
     case "TSInterfaceBody":
-      return all(children("body"));
     case "TSTypeLiteral": {
-      const kind = kindOf(children("members"));
-      if (kind === undefined) return all(children("members"));
-      const members = children("members").filter((member) => nameOf(member) !== "type");
-      return all(members, { ...place, kind });
+      const members = children(node.type === "TSTypeLiteral" ? "members" : "body");
+      const kind = kindOf(members);
+      if (kind === undefined) return all(members);
+      const others = members.filter((member) => nameOf(member) !== "type");
+      return all(others, { ...place, kind });
     }
     case "TSPropertySignature":
       return [

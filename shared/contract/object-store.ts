@@ -45,11 +45,17 @@ export interface UnfinishedUpload {
 
 /** Credentials for one place, which a catalog vends instead of those of the process. */
 export interface StoreAccess {
+  /** The id of the access key. */
   readonly accessKeyId: string;
+  /** The secret of the access key. */
   readonly secretAccessKey: string;
+  /** The token of temporary credentials. */
   readonly sessionToken?: string;
+  /** The region of the bucket. Default: that of the process. */
   readonly region?: string;
+  /** The URL of the service. Default: that of AWS. */
   readonly endpoint?: string;
+  /** True if the bucket's name belongs to the path of a URL, and not to its host. */
   readonly pathStyle?: boolean;
   /** When the credentials end, in epoch milliseconds. */
   readonly expiresAt?: number;

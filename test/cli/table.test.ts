@@ -66,7 +66,7 @@ describe("millrace table", () => {
       bounds: { time: { lower: instant, upper: instant, nulls: 0 } },
     });
     expect((await command("table", "history", "clicks")).stdout).toMatch(
-      /append {5}\+3 {10}6 {2}clicks batch 1$/m,
+      /append +\+3 +6 +clicks batch 1$/m,
     );
     expect((await command("table", "snapshots", "clicks")).stdout).toMatch(/main$/m);
     expect((await command("table", "files", "clicks")).stdout).toMatch(/^2 files, 6 rows, /m);

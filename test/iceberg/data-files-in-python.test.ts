@@ -28,7 +28,10 @@ interface ParquetColumn {
   readonly nulls: number | null;
 }
 
-/** Describes the columns of the first row group of a file, and returns its rows, as pyarrow reads them. */
+/**
+ * Describes the columns of the first row group of a file, and returns its rows, as pyarrow reads
+ * them.
+ */
 const DESCRIBE = `
 import sys, json, pyarrow.parquet as pq
 f = pq.ParquetFile(sys.argv[1])

@@ -6,7 +6,7 @@ import { parseDdl } from "../../shared/contract/ddl/parse.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { hasPython } from "../support/python.ts";
 import { type CatalogAddress, sqliteCatalog } from "./support/catalog-address.ts";
-import { expireSnapshots, ownRows } from "./support/own-table.ts";
+import { expireSnapshots, ownRows, rollBack } from "./support/own-table.ts";
 import { canonicalRows, PythonReaders, SparkReader, sorted } from "./support/readers.ts";
 import { startRestCatalog } from "./support/servers.ts";
 
@@ -98,6 +98,30 @@ describe.skipIf(!hasPython || !hasIceberg())("reading tables of other programs",
     const rows = sorted(await ownRows(options));
     expect(rows).toHaveLength(2 * 33 + 1);
     expect(rows).toEqual(sorted(await python.read(catalog, "shop.orders")));
+  });
+
+  it("An expiry and a rollback through a REST catalog spare what a tag of Spark names", async () => {
+    const { folder, catalog, options } = place();
+    const batches = [1, 2, 3, 4].map((id) => recordBatchOf(parseDdl("id bigint"), [[id]]));
+    await python.create(catalog, "shop.orders", batches);
+    for (const batch of batches) await python.append(catalog, "shop.orders", [batch]);
+    const ids = (await python.describe(catalog, "shop.orders")).snapshots.map(({ id }) => id);
+    await spark.sql(catalog, `ALTER TABLE millrace.shop.orders CREATE TAG first AS OF VERSION ${ids[0]}`);
+    const rest = await startRestCatalog(folder, catalog);
+    try {
+      const uri = `http://127.0.0.1:${rest.port}`;
+      const throughRest = { ...options, catalog: { type: "rest", uri } } as const;
+      await rollBack(throughRest, ids[2] ?? "");
+      expect(await ownRows(throughRest)).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+      // The snapshots 2 and 4 go; the tag keeps 1.
+      expect(await expireSnapshots(throughRest, 1)).toBe(2);
+      expect(await ownRows(throughRest, ids[0])).toEqual([{ id: 1 }]);
+    } finally {
+      await rest.stop();
+    }
+    const rows = sorted(await ownRows(options));
+    expect(rows).toEqual(sorted(await python.read(catalog, "shop.orders")));
+    expect(rows).toHaveLength(3);
   });
 
   it("Files without field ids that Spark added are read by the name mapping and their folders", async () => {

@@ -45,9 +45,9 @@ export class UserFolder {
     chmodSync(file, 0o755);
   }
 
-  /** Runs a script. Returns its output, and rejects if a command of it fails. */
+  /** Runs a script. Returns what it prints, in order, and rejects if a command of it fails. */
   async run(script: string): Promise<string> {
-    const { stdout, stderr } = await promisify(execFile)("sh", ["-e", "-c", script], {
+    const { stdout } = await promisify(execFile)("sh", ["-e", "-c", `exec 2>&1\n${script}`], {
       cwd: this.path,
       env: {
         ...process.env,
@@ -56,6 +56,6 @@ export class UserFolder {
         NO_COLOR: "1",
       },
     });
-    return stdout + stderr;
+    return stdout;
   }
 }

@@ -140,7 +140,7 @@ const ICEBERG_DATA = {
   },
   PARQUET_NOT_WRITTEN: {
     means: "the Parquet writer did not write a file, or wrote other rows than it was given",
-    do: "run again with smaller `targetFileBytes`; report it if it happens again",
+    do: "nothing was committed: run again; report it with the schema of the rows if it happens again",
     again: "no",
   },
   TABLE_PROPERTY_INVALID: {

@@ -273,7 +273,14 @@ describe("writeDataFiles", () => {
           yield rows;
         }
       };
-      const options = { schema: SCHEMA, spec: specBy("bucket(4, id)"), io, locationOf, signal: stop.signal };
+      const options = {
+        schema: SCHEMA,
+        spec: specBy("bucket(4, id)"),
+        io,
+        locationOf,
+        bufferBytes: 2 ** 16,
+        signal: stop.signal,
+      };
       await expect(writeDataFiles(rows(), options)).rejects.toThrow("stop");
       expect(keys()).toEqual([]);
     };

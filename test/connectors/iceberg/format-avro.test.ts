@@ -10,6 +10,7 @@ import {
   INT,
   LONG,
   listOf,
+  mapOf,
   STRING,
 } from "../../../shared/connectors/iceberg/format/avro/codec.ts";
 import { readAvroFile, writeAvroFile } from "../../../shared/connectors/iceberg/format/avro/file.ts";
@@ -180,6 +181,40 @@ describe("Avro files", () => {
     const data = deflateRawSync(Buffer.alloc(140 * 1024 * 1024));
     expect(() => read(fileOf(data, { codec: "deflate" }))).toThrow(
       error("AVRO_NOT_SUPPORTED", /134217728 bytes/),
+    );
+  });
+
+  it("A map that has a key twice is an error, as pairs and with text keys", () => {
+    const map = mapOf(1, 2, INT);
+    const pairs = { schema: JSON.stringify(map.json) };
+    expect(read(fileOf(bytes(4, 2, 4, 4, 6, 0), pairs), map)).toEqual([
+      new Map([
+        [1, 2],
+        [2, 3],
+      ]),
+    ]);
+    expect(() => read(fileOf(bytes(4, 2, 4, 2, 6, 0), pairs), map)).toThrow(
+      error("MANIFEST_INVALID", /key 1 twice/),
+    );
+    const texts = { schema: '{"type":"map","values":"int"}' };
+    expect(() => read(fileOf(bytes(4, 2, 0x31, 4, 2, 0x31, 6, 0), texts), map)).toThrow(
+      error("MANIFEST_INVALID", /key 1 twice/),
+    );
+    expect(() => read(fileOf(bytes(2, 2, 0x61, 4, 0), texts), map)).toThrow(
+      error("AVRO_DAMAGED", /no field id/),
+    );
+  });
+
+  it("A type that a schema defines twice is read if both definitions are equal", () => {
+    const id = (name: string, type: string) =>
+      `{"name":"${name}","type":{"type":"fixed","name":"f","size":${type}},"field-id":9}`;
+    const of = (...fields: string[]) => `{"type":"record","name":"row","fields":[${fields.join()}]}`;
+    const codec = record<Partial<Row>>("row", [
+      { key: "id", id: 1, name: "id", codec: LONG, optional: true },
+    ]);
+    expect(read(fileOf(DATA, { schema: of(id("a", "1"), id("b", "1")) }), codec)).toEqual([{}]);
+    expect(() => read(fileOf(DATA, { schema: of(id("a", "1"), id("b", "2")) }), codec)).toThrow(
+      error("AVRO_DAMAGED", /two definitions/),
     );
   });
 

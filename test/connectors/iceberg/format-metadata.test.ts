@@ -271,6 +271,17 @@ describe("Metadata", () => {
     });
   });
 
+  it("The property format-version of a new table is no property, and only 2 is accepted", () => {
+    const table = (version: string) => ({
+      ...{ uuid: "u", location: "s3://lake/t", now: 0, properties: { "format-version": version, a: "1" } },
+      ...{ schema: { type: "struct" as const, "schema-id": 0, fields: [] }, partitionFields: [] },
+    });
+    expect(newMetadata(table("2")).properties).toEqual({ a: "1" });
+    expect(() => newMetadata(table("3"))).toThrow(
+      expect.objectContaining({ code: "TABLE_VERSION_NOT_SUPPORTED" }),
+    );
+  });
+
   it("A new table whose partition field has no column is refused", () => {
     const table = {
       ...{ uuid: "u", location: "s3://lake/t/1.json", now: 0, properties: {} },

@@ -40,7 +40,9 @@ const DELETES: IcebergSchema = {
   ],
 };
 
-/** A table in memory whose snapshots are put together by hand, as other engines would write them. */
+/**
+ * A table in memory whose snapshots are put together by hand, as other engines would write them.
+ */
 export class HandTable {
   readonly objects = memoryObjects(() => 0);
   readonly io = new FileIo((root) => new MemoryStore(this.objects, `${root.replace(/^\//, "")}/`), "/t");

@@ -141,6 +141,11 @@ describe("the expiry of snapshots", () => {
     await desk.write(3, [3]);
     await (await planned(desk)).apply();
     expect(await desk.ids()).toEqual([2, 3]);
+    const dataFiles = async () => (await desk.files("data/")).filter((key) => key.endsWith(".parquet"));
+    expect(await dataFiles()).toHaveLength(4);
+    await desk.vacuum();
+    expect(await dataFiles()).toHaveLength(2);
+    expect(await desk.ids()).toEqual([2, 3]);
   });
 
   it("A manifest list of an expired snapshot that is gone does not stop the expiry", async () => {
@@ -204,72 +209,72 @@ const MAIN: SnapshotRef = { type: "branch", "snapshot-id": 5n };
 
 describe("what expires", () => {
   it.each<readonly [string, TableMetadata, Retention, readonly bigint[], readonly string[]]>([
-    ["Snapshots stay for five days if nobody says otherwise", tableWith({ main: MAIN }), {}, [], []],
+    ["snapshots stay for five days if nobody says otherwise", tableWith({ main: MAIN }), {}, [], []],
     [
-      "Snapshots expire by their age",
+      "snapshots expire by their age",
       tableWith({ main: MAIN }),
       { olderThan: NOW - 2.5 * DAY },
       [1n, 2n],
       [],
     ],
     [
-      "Snapshots expire by the age in the table's property",
+      "snapshots expire by the age in the table's property",
       tableWith({ main: MAIN }, { "history.expire.max-snapshot-age-ms": String(1.5 * DAY) }),
       {},
       [1n, 2n, 3n],
       [],
     ],
     [
-      "The newest snapshots stay, however old they are",
+      "the newest snapshots stay, however old they are",
       tableWith({ main: MAIN }),
       { olderThan: NOW, keep: 3 },
       [1n, 2n, 9n],
       [],
     ],
     [
-      "As many of the newest snapshots stay as the table's property says",
+      "as many of the newest snapshots stay as the table's property says",
       tableWith({ main: MAIN }, { "history.expire.min-snapshots-to-keep": "4" }),
       { olderThan: NOW },
       [1n, 9n],
       [],
     ],
     [
-      "A young snapshot that was rolled back stays",
+      "a young snapshot that was rolled back stays",
       tableWith({ main: MAIN }),
       { olderThan: NOW - 0.7 * DAY },
       [1n, 2n, 3n, 4n],
       [],
     ],
     [
-      "The snapshot of a tag stays",
+      "the snapshot of a tag stays",
       tableWith({ main: MAIN, v1: { type: "tag", "snapshot-id": 2n } }),
       { olderThan: NOW },
       [1n, 3n, 4n, 9n],
       [],
     ],
     [
-      "A branch keeps as many snapshots as it says itself",
+      "a branch keeps as many snapshots as it says itself",
       tableWith({ main: MAIN, audit: { type: "branch", "snapshot-id": 4n, "min-snapshots-to-keep": 2 } }),
       { olderThan: NOW },
       [1n, 2n, 9n],
       [],
     ],
     [
-      "The branch main keeps its snapshots as long as it says itself",
+      "the branch main keeps its snapshots as long as it says itself",
       tableWith({ main: { ...MAIN, "max-snapshot-age-ms": 2.5 * DAY } }),
       { olderThan: NOW },
       [1n, 2n, 9n],
       [],
     ],
     [
-      "A tag that is older than it may be expires with its snapshot",
+      "a tag that is older than it may be expires with its snapshot",
       tableWith({ main: MAIN, v1: { type: "tag", "snapshot-id": 2n, "max-ref-age-ms": DAY } }),
       { olderThan: NOW },
       [1n, 2n, 3n, 4n, 9n],
       ["v1"],
     ],
     [
-      "A tag that is older than the table's property allows expires with its snapshot",
+      "a tag that is older than the table's property allows expires with its snapshot",
       tableWith(
         { main: MAIN, v1: { type: "tag", "snapshot-id": 2n } },
         { "history.expire.max-ref-age-ms": String(DAY) },
@@ -278,7 +283,7 @@ describe("what expires", () => {
       [1n, 2n, 3n, 4n, 9n],
       ["v1"],
     ],
-  ])("%s", (_, metadata, retention, ids, refs) => {
+  ])("By the rules of Iceberg's Java library, %s", (_, metadata, retention, ids, refs) => {
     const expired = expiredOf(metadata, retention, NOW);
     expect(expired.snapshots.map((snapshot) => snapshot["snapshot-id"])).toEqual(ids);
     expect(expired.refs).toEqual(refs);

@@ -72,12 +72,15 @@ export interface RestCatalogOptions {
 
 /** How an OAuth2 access token is fetched. */
 export interface RestCatalogOAuth2 {
-  /** Default: `<uri>/v1/oauth/tokens`. */
+  /** The token endpoint. Default: `<uri>/v1/oauth/tokens`. */
   readonly tokenUrl?: string;
+  /** The client's id. */
   readonly clientId: string | FromEnvironment;
+  /** The environment variable with the client's secret. */
   readonly clientSecret: FromEnvironment;
-  /** Default: `catalog`. */
+  /** The scope of the token. Default: `catalog`. */
   readonly scope?: string;
+  /** The parameter `audience` of the token request, which some servers need. */
   readonly audience?: string;
   /** Where the client's id and secret are sent: in the body or in a header. Default `body`. */
   readonly authentication?: "basic" | "body";
@@ -89,7 +92,7 @@ export interface RestCatalogOAuth2 {
 export interface RestCatalogSigV4 {
   /** The name of the service in the signature, such as `glue`, `s3tables` or `execute-api`. */
   readonly service: string;
-  /** Default: the region of the AWS SDK, as of `AWS_REGION`. */
+  /** The region. Default: that of the AWS SDK, as of `AWS_REGION`. */
   readonly region?: string;
 }
 
@@ -98,7 +101,10 @@ export interface S3TablesCatalogOptions {
   readonly type: "s3tables";
   /** The ARN of the bucket: `arn:aws:s3tables:REGION:ACCOUNT:bucket/NAME`. */
   readonly tableBucketArn: string;
-  /** Default: `https://s3tables.REGION.amazonaws.com/iceberg`. Set it for an emulator. */
+  /**
+   * The address of the catalog. Default: `https://s3tables.REGION.amazonaws.com/iceberg`. Set it
+   * for an emulator.
+   */
   readonly uri?: string;
 }
 
@@ -110,11 +116,14 @@ export interface GlueCatalogOptions {
    * the catalog of the credentials' account.
    */
   readonly catalogId?: string;
-  /** Default: the region of the AWS SDK, as of `AWS_REGION`. */
+  /** The region. Default: that of the AWS SDK, as of `AWS_REGION`. */
   readonly region?: string;
   /** The `s3://` URL of new tables. Default: the location of the Glue database. */
   readonly warehouse?: string;
-  /** Default: `https://glue.REGION.amazonaws.com/iceberg`. Set it for an emulator. */
+  /**
+   * The address of the catalog. Default: `https://glue.REGION.amazonaws.com/iceberg`. Set it for an
+   * emulator.
+   */
   readonly uri?: string;
 }
 

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { MillraceError } from "../../../contract/errors.ts";
 import type { PartitionType } from "../format/partition-spec.ts";
-import { primitiveOf } from "../format/primitive.ts";
 import { decodeValue, encodeValue } from "../format/single-value.ts";
 import type { DataFile, IcebergValue, PrimitiveType } from "../format/types.ts";
 
 const COUNT = z.number().int().min(0);
 const BYTES = z.base64();
 
-/** What is known of a column: counts are `null` if they are not known, and bounds if there are none. */
+/**
+ * What is known of a column: counts are `null` if they are not known, and bounds if there are none.
+ */
 const COLUMN = z.tuple([
   COUNT,
   COUNT.nullable(),
@@ -107,17 +108,20 @@ function bytesOf(text: string | null): Uint8Array | null {
 function partitionValue(type: PrimitiveType, text: string | null): IcebergValue | null {
   const bytes = bytesOf(text);
   if (bytes === null) return null;
-  // Text of a wrong length would otherwise be read as another value.
-  if (primitiveOf(type).kind === "decimal" && bytes.length === 0) throw invalid("an empty decimal");
-  return decodeValue(type, bytes);
+  try {
+    return decodeValue(type, bytes);
+  } catch (error) {
+    throw invalid(`a partition value has ${bytes.length} bytes, and the field is ${type}`, error);
+  }
 }
 
-function invalid(problem: string): MillraceError {
+function invalid(problem: string, cause?: unknown): MillraceError {
   return new MillraceError(
     "DATA_FILE_INVALID",
     `a task's message about its data files is damaged: ${problem}`,
     {
       hint: "Run again with the version of millrace that wrote it, or leave the batch out: `millrace skip`.",
+      cause,
     },
   );
 }

@@ -34,7 +34,9 @@ export function metricsModes(
   );
 }
 
-/** Yields the leaves in the order of Java's limit: those of a struct before those inside its fields. */
+/**
+ * Yields the leaves in the order of Java's limit: those of a struct before those inside its fields.
+ */
 function* nearestFirst(
   parent: IcebergType,
   prefix = "",

@@ -139,7 +139,9 @@ function nextBytes(bytes: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-/** False if a statistic is no value of the type: NaN, other bytes than UTF-8, or a part of a value. */
+/**
+ * False if a statistic is no value of the type: NaN, other bytes than UTF-8, or a part of a value.
+ */
 function isBound(name: PrimitiveType, value: IcebergValue | undefined): value is IcebergValue {
   if (value === undefined || Number.isNaN(value)) return false;
   const type = primitiveOf(name);

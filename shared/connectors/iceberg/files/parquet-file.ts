@@ -63,7 +63,7 @@ export class ParquetFile {
 
   /** Writes rows. Resolves when they are encoded. Throws if the file cannot be stored. */
   async write(schema: Schema, batches: readonly RecordBatch[]): Promise<void> {
-    const table = this.#wasm.Table.fromIPCStream(ipcStream(schema, batches));
+    const table = this.#decoded(ipcStream(schema, batches));
     const parts = table.recordBatches();
     table.free();
     try {
@@ -82,17 +82,10 @@ export class ParquetFile {
     this.#input.end();
     await this.#stored;
     this.#checkStored();
-    const rowGroups = footerStatistics(new Uint8Array(Buffer.concat(this.#tail)));
+    const rowGroups = this.#rowGroups();
     const rows = rowGroups?.reduce((sum, group) => sum + group.rows, 0);
     if (rowGroups === undefined || rows !== this.#rows) {
-      throw new MillraceError(
-        "PARQUET_NOT_WRITTEN",
-        `the Parquet writer was given ${this.#rows} rows, and the file ${this.location} has ${rows ?? "no footer"}`,
-        {
-          where: { path: this.location },
-          hint: "Run again: `millrace run`. If it happens again, please report it with the schema of the rows.",
-        },
-      );
+      throw this.#notWritten(`was given ${this.#rows} rows, and its file has ${rows ?? "no footer"}`);
     }
     return { location: this.location, rows: this.#rows, bytes: this.#bytes, rowGroups };
   }
@@ -107,6 +100,30 @@ export class ParquetFile {
     await this.#output?.cancel();
     await this.#stored;
     return !(MillraceError.is(this.#failure) && this.#failure.code === "TABLE_FILE_EXISTS");
+  }
+
+  #decoded(bytes: Uint8Array): ParquetWasm.Table {
+    try {
+      return this.#wasm.Table.fromIPCStream(bytes);
+    } catch (error) {
+      throw this.#notWritten(`refused rows: ${String(error)}`, error);
+    }
+  }
+
+  #rowGroups(): readonly RowGroupStatistics[] | undefined {
+    try {
+      return footerStatistics(new Uint8Array(Buffer.concat(this.#tail)));
+    } catch (error) {
+      throw this.#notWritten(`wrote a damaged footer: ${String(error)}`, error);
+    }
+  }
+
+  #notWritten(problem: string, cause?: unknown): MillraceError {
+    return new MillraceError("PARQUET_NOT_WRITTEN", `${this.location}: the Parquet writer ${problem}`, {
+      where: { path: this.location },
+      hint: "Nothing was committed. If `millrace run` fails like this again, report it with the schema of the rows.",
+      cause,
+    });
   }
 
   async *#chunks(starting: Promise<ReadableStream<Uint8Array>>): AsyncGenerator<Uint8Array> {
@@ -165,7 +182,9 @@ class RequestedBatches {
 /** Ends the bytes of a file that is not to be stored. */
 class AbortedFile extends Error {}
 
-/** Encodes record batches as an Arrow IPC stream, without slices, which apache-arrow writes wrongly. */
+/**
+ * Encodes record batches as an Arrow IPC stream, without slices, which apache-arrow writes wrongly.
+ */
 function ipcStream(schema: Schema, batches: readonly RecordBatch[]): Uint8Array {
   const encoder = new ColumnEncoder();
   const whole = batches.map(({ numRows, data }) => {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 // The name createRequire would collide with that of a bundle's banner.
 import * as nodeModule from "node:module";
+import { join } from "node:path";
 import * as wasm from "parquet-wasm/esm";
 
 /**
@@ -11,7 +12,7 @@ import * as wasm from "parquet-wasm/esm";
 /** The construct copies the code of parquet-wasm to this name beside a bundle. */
 const NAME = "parquet_wasm_bg.wasm";
 
-const besideBundle = new URL(NAME, import.meta.url);
+const besideBundle = join(import.meta.dirname, NAME);
 const path = existsSync(besideBundle)
   ? besideBundle
   : nodeModule.createRequire(import.meta.url).resolve("parquet-wasm/esm/parquet_wasm_bg.wasm");

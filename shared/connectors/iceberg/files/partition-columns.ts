@@ -66,7 +66,9 @@ function dateReader(kind: "year" | "month" | "day", data: Data): ResultAt | unde
   return dayAt && ((row) => datePart(kind, dayAt(row)));
 }
 
-/** Returns how often a number of microseconds goes into each value, or `undefined` for far times. */
+/**
+ * Returns how often a number of microseconds goes into each value, or `undefined` for far times.
+ */
 function microsReader(data: Data, micros: number): ResultAt | undefined {
   const halves = halvesOf(data);
   if (halves === undefined || !isExact(halves)) return undefined;

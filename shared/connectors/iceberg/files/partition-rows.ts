@@ -171,7 +171,9 @@ function keyReader(
   return (row) => keyOf(transformedAt(field, valueAt(row), rowsBefore + row));
 }
 
-/** Returns a key that differs for -0 and 0, since a reader may take the value from the partition. */
+/**
+ * Returns a key that differs for -0 and 0, since a reader may take the value from the partition.
+ */
 function keyOf(value: IcebergValue | null): number | string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : value;
   if (value instanceof Uint8Array) return `b${Buffer.from(value).toString("latin1")}`;

@@ -17,6 +17,8 @@ import type {
 /** The branch whose head is the table's current snapshot. */
 export const MAIN = "main";
 
+const VERSION_KEY = "format-version";
+
 /** Ids of partition fields begin after this. */
 const LAST_PARTITION_ID = 999;
 
@@ -99,15 +101,18 @@ function unzip(bytes: Uint8Array, location: string): Uint8Array {
 }
 
 function checkVersion(root: JsonObject, location: string): void {
-  const version = root.integer("format-version");
-  if (version === 2) return;
-  throw new MillraceError(
+  const version = root.integer(VERSION_KEY);
+  if (version !== 2) throw unsupportedVersion(String(version), location);
+}
+
+function unsupportedVersion(version: string, location: string): MillraceError {
+  return new MillraceError(
     "TABLE_VERSION_NOT_SUPPORTED",
     `the table ${location} has format version ${version}, and Millrace reads and writes version 2`,
     {
       where: { path: location },
       hint:
-        version === 1
+        version === "1"
           ? "Upgrade the table, for example in Spark: ALTER TABLE … SET TBLPROPERTIES ('format-version' = '2'). Then run `millrace run` again."
           : "Tables cannot be downgraded. Name another table in the sink's options, copy the rows into it, and run `millrace run` again.",
     },
@@ -254,8 +259,14 @@ export interface NewMetadata {
   readonly now: number;
 }
 
-/** Returns the metadata of a table without snapshots. Error: `TABLE_METADATA_INVALID`. */
+/**
+ * Returns the metadata of a table without snapshots. As in all catalogs, the property
+ * `format-version` is not kept as a property. Errors: `TABLE_METADATA_INVALID`,
+ * `TABLE_VERSION_NOT_SUPPORTED`.
+ */
 export function newMetadata(table: NewMetadata): TableMetadata {
+  const { [VERSION_KEY]: version = "2", ...properties } = table.properties;
+  if (version !== "2") throw unsupportedVersion(version, table.location);
   const fieldIds = table.partitionFields.map((field) => field["field-id"]);
   const metadata = {
     "format-version": 2,
@@ -271,7 +282,7 @@ export function newMetadata(table: NewMetadata): TableMetadata {
     "last-partition-id": Math.max(LAST_PARTITION_ID, ...fieldIds),
     "default-sort-order-id": 0,
     "sort-orders": [{ "order-id": 0, fields: [] }],
-    properties: table.properties,
+    properties,
     refs: {},
     snapshots: [],
     statistics: [],

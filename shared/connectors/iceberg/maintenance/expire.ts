@@ -178,7 +178,8 @@ async function apply(
 
 function commitOf(metadata: TableMetadata, ids: readonly bigint[], refs: readonly string[]): TableCommit {
   const updates: TableUpdate[] = refs.map((name) => ({ action: "remove-snapshot-ref", "ref-name": name }));
-  if (ids.length > 0) updates.push({ action: "remove-snapshots", "snapshot-ids": ids });
+  // Older catalogs take one id an update.
+  for (const id of ids) updates.push({ action: "remove-snapshots", "snapshot-ids": [id] });
   return {
     requirements: [
       { type: "assert-table-uuid", uuid: metadata["table-uuid"] },

@@ -62,7 +62,7 @@ function ownBounds(file: DataFile, { id, type }: Leaf): Bounds {
   };
 }
 
-/** Returns a bound as filters have it, or `undefined` if it tells nothing. */
+/** Returns a bound in the form that filters have, or `undefined` if it tells nothing. */
 function boundOf(type: PrimitiveType, bytes: Uint8Array | undefined): unknown {
   if (bytes === undefined || primitiveOf(type).kind === "time") return undefined;
   try {

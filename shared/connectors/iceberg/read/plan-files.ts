@@ -22,9 +22,9 @@ export const DELETE_PATH_ID = 2_147_483_546;
 export const DELETE_POSITION_ID = 2_147_483_545;
 
 /**
- * Returns the data files of a snapshot, in the order of their commits, for which `isNeeded` holds, each with its position deletes.
- * Throws `TABLE_NOT_READABLE` for equality deletes, deletion vectors, and files that are not
- * Parquet.
+ * Returns the data files of a snapshot, in the order of their commits, for which `isNeeded` holds,
+ * each with its position deletes. Throws `TABLE_NOT_READABLE` for equality deletes, deletion
+ * vectors, and files that are not Parquet.
  */
 export async function planFiles(
   io: FileIo,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { isPlainObject } from "../../../../contract/json.ts";
 import { JsonFault } from "../../../kit/json-parser.ts";
 import { parseJson } from "../json.ts";
@@ -134,9 +135,12 @@ class SchemaParser {
     if (typeof name !== "string" || name === "") throw wrong("a named type has no name");
     const own = typeof json["namespace"] === "string" ? json["namespace"] : namespace;
     const full = fullName(name, own);
-    if (this.#named.has(full)) throw wrong(`the type ${JSON.stringify(name)} is defined twice`);
     const inside = full.includes(".") ? full.slice(0, full.lastIndexOf(".")) : "";
     const type = this.#definition(kind, json, inside);
+    // Pyiceberg repeats the definition of a type, such as that of decimals, for each of its fields.
+    const known = this.#named.get(full);
+    if (known !== undefined && !isDeepStrictEqual(known, type))
+      throw wrong(`the type ${JSON.stringify(name)} has two definitions`);
     this.#named.set(full, type);
     return type;
   }
