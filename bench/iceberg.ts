@@ -102,40 +102,44 @@ const median = (numbers: readonly number[]): number =>
 
 async function compare(folder: string, python: PythonProcess): Promise<void> {
   await python.ask({ do: "prepare" });
-  const table = tableFromIPC(readFileSync(join(folder, "batches.arrow")));
-  const theirs = (way: string, rows: number, name: string): Way => ({
-    name,
-    rows,
-    rounds: [],
-    write: (round) => python.ask<Written>({ do: "write", way, round }),
-  });
-  const ofRows: readonly Way[] = [
-    {
-      name: "**Millrace**, objects",
-      rows: ROWS,
-      rounds: [],
-      write: (round) => writeIceberg(folder, `rows${round}`, SCHEMA, toRecordBatches(SCHEMA, objects(), {})),
-    },
-    theirs("rows dlt", ROWS, "dlt, dicts, no sync"),
-    theirs("rows pyiceberg", ROWS, "pyiceberg append, dicts through pyarrow, no sync"),
-    theirs("rows pyarrow", ROWS, "pyarrow, dicts, Parquet without a table, synced"),
+  const ways = (data: string, rows: number, write: Way["write"], others: Record<string, string>): Way[] => [
+    { name: "**Millrace**", rows, rounds: [], write },
+    ...Object.entries(others).map(
+      ([way, name]): Way => ({
+        name,
+        rows,
+        rounds: [],
+        write: (round) => python.ask<Written>({ do: "write", way, data, round }),
+      }),
+    ),
   ];
-  const ofBatches: readonly Way[] = [
+  const ofRows = ways(
+    "rows",
+    ROWS,
+    (round) => writeIceberg(folder, `rows${round}`, SCHEMA, toRecordBatches(SCHEMA, objects(), {})),
     {
-      name: "**Millrace**, record batches",
-      rows: BATCH_ROWS,
-      rounds: [],
-      write: (round) => writeIceberg(folder, `batches${round}`, table.schema, arriving(table.batches)),
+      dlt: "dlt, dicts, no sync",
+      pyiceberg: "pyiceberg append, dicts through pyarrow, no sync",
+      pyarrow: "pyarrow, dicts, Parquet without a table, synced",
     },
-    theirs("batches duckdb", BATCH_ROWS, "DuckDB COPY, one thread, Parquet without a table, synced"),
-    theirs("batches pyiceberg", BATCH_ROWS, "pyiceberg append, no sync"),
-    theirs("batches pyarrow", BATCH_ROWS, "pyarrow, Parquet without a table, synced"),
-  ];
-  for (const ways of [ofRows, ofBatches]) {
-    await takeTurns(ways);
-    await checkEqual(ways, python);
-    report(ways);
+  );
+  await measure("rows (objects)", ofRows, python);
+  for (const data of ["unique", "repeating"]) {
+    const { schema, batches } = tableFromIPC(readFileSync(join(folder, `${data}.arrow`)));
+    const write: Way["write"] = (round) => writeIceberg(folder, `${data}${round}`, schema, arriving(batches));
+    const ofBatches = ways(data, BATCH_ROWS, write, {
+      duckdb: "DuckDB COPY, one thread, Parquet without a table, synced",
+      pyiceberg: "pyiceberg append, no sync",
+      pyarrow: "pyarrow, Parquet without a table, synced",
+    });
+    await measure(`rows in record batches, ${data} values`, ofBatches, python);
   }
+}
+
+async function measure(what: string, ways: readonly Way[], python: PythonProcess): Promise<void> {
+  await takeTurns(ways);
+  await checkEqual(ways, python);
+  report(what, ways);
 }
 
 async function* arriving(batches: readonly RecordBatch[]): AsyncGenerator<RecordBatch> {
@@ -162,12 +166,12 @@ async function checkEqual(ways: readonly Way[], python: PythonProcess): Promise<
   if (found.size !== 1) throw new Error(`the outputs differ: ${[...found].join(" ")}`);
 }
 
-function report(ways: readonly Way[]): void {
+function report(what: string, ways: readonly Way[]): void {
   const [own] = ways;
   if (own === undefined) return;
   const secondsOf = ({ rounds }: Way) => rounds.map(({ seconds }) => seconds);
   console.log(
-    `\n${own.rows.toLocaleString("en-US")} rows of (${Object.values(SCHEMA.names).join(", ")}), zstd, ${ROUNDS} rounds in turn,`,
+    `\n${own.rows.toLocaleString("en-US")} ${what}, zstd, ${ROUNDS} rounds in turn. Millrace syncs all files.`,
   );
   console.log(
     `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model}; DuckDB finds equal rows in all outputs.\n`,
