@@ -120,6 +120,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     holds: "tables of Apache Iceberg: catalogs, data files, snapshots",
     imports: [
       ...FOR_CONNECTORS,
+      "shared/connectors/iceberg/catalog/sql/database.ts",
       "shared/connectors/iceberg/catalog/sql/sqlite.ts",
       "shared/connectors/iceberg/files/parquet-wasm.ts",
     ],
@@ -130,9 +131,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/connectors/iceberg/catalog/sql/sqlite.ts": {
     holds: "the file of an embedded Iceberg catalog",
-    imports: FOR_CONNECTORS,
-    types: ["shared/connectors/iceberg"],
+    imports: [...FOR_CONNECTORS, "shared/connectors/iceberg/catalog/sql/database.ts"],
     packages: ["node:fs/promises", "node:sqlite"],
+  },
+  "shared/connectors/iceberg/catalog/sql/database.ts": {
+    holds: "what an Iceberg catalog asks of a SQL database",
+    imports: FOR_CONNECTORS,
+    packages: [],
   },
   "shared/connectors/iceberg/files/parquet-wasm.ts": {
     holds: "the Parquet writer, whose code is a file of its own",
