@@ -74,24 +74,30 @@ async function answer(request: WorkerRequest): Promise<JsonValue> {
   }
 }
 
-/** JSON has the values of `bigint` columns as text. Those of `string` columns begin with a letter. */
+/**
+ * JSON has the values of `bigint` columns as text. Those of `string` columns begin with a letter.
+ */
 function withBigInts(row: NamedRow): NamedRow {
   const revive = (value: unknown) =>
     typeof value === "string" && /^\d+$/.test(value) ? BigInt(value) : value;
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, revive(value)]));
 }
 
-process.on("message", (request: WorkerRequest) => {
+async function outcome(request: WorkerRequest): Promise<WorkerAnswer> {
   calls.arm(request.kill);
-  answer(request)
-    .then(
-      (value): WorkerAnswer => ({ value, calls: calls.arm(undefined) }),
-      (error: unknown): WorkerAnswer => ({
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        code: MillraceError.is(error) ? error.code : "",
-      }),
-    )
-    .then((sent) => process.send?.(sent));
+  try {
+    const value = await answer(request);
+    return { value, calls: calls.arm(undefined) };
+  } catch (error) {
+    return {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      code: MillraceError.is(error) ? error.code : "",
+    };
+  }
+}
+
+process.on("message", async (request: WorkerRequest) => {
+  process.send?.(await outcome(request));
 });
 process.once("disconnect", () => process.exit());
 process.send?.("ready");
