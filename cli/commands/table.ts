@@ -10,7 +10,7 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
 import { readersOf } from "../render/iceberg-readers.ts";
 import { batchCell, publicSnapshot, rowsCell } from "../render/snapshot.ts";
-import { printable, printJson, printLine } from "../render/terminal.ts";
+import { isTerminal, printable, printJson, printLine } from "../render/terminal.ts";
 import { formatBytes, formatCount, formatTable, formatTime, plural } from "../render/text.ts";
 import { filesOf, withIcebergTable } from "../targets/iceberg-table.ts";
 
@@ -153,7 +153,7 @@ export async function pathCommand(name: string, { home, json }: TableFlags): Pro
     if (json) printJson({ table: table.name, metadata: metadataLocation, ...readers });
     else {
       printLine(metadataLocation);
-      if (process.stdout.isTTY) printLine(`\nDuckDB:\n${readers.duckdb}\n\npyiceberg:\n${readers.pyiceberg}`);
+      if (isTerminal()) printLine(`\nDuckDB:\n${readers.duckdb}\n\npyiceberg:\n${readers.pyiceberg}`);
     }
   });
 }

@@ -57,6 +57,11 @@ export function printLine(text: Text): boolean {
   return printText([text, "\n"]);
 }
 
+/** True if a person reads stdout, and not a program. */
+export function isTerminal(): boolean {
+  return process.stdout.isTTY;
+}
+
 /** Prints one line of `--json`. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value));

@@ -13,7 +13,6 @@ export const OPTIONAL_PACKAGES = {
   "@aws-sdk/client-secrets-manager": "a secret in the option secrets of MicroBatchPipeline",
   "@aws-sdk/client-sqs": 'the connector "sqs"',
   "@aws-sdk/client-ssm": "a parameter in the option secrets of MicroBatchPipeline",
-  "@smithy/signature-v4": 'a catalog of the connector "iceberg" on AWS',
   "parquet-wasm": 'the connector "iceberg"',
   pg: 'the connector "postgres" or a PostgreSQL catalog of "iceberg"',
 } as const;

@@ -24,6 +24,7 @@ const BUILT_IN: ReadonlyMap<string, readonly [className: string, folder: string]
   ["csv", ["Files", "files"]],
   ["json", ["Files", "files"]],
   ["parquet", ["Files", "files"]],
+  ["iceberg", ["Iceberg", "iceberg"]],
   ["kinesis", ["Kinesis", "kinesis"]],
   ["memory", ["Memory", "memory"]],
   ["postgres", ["Postgres", "postgres"]],

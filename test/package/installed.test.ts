@@ -24,7 +24,7 @@ const ENTRY_POINTS = Object.keys(manifest.exports)
 
 /**
  * Pipelines by the name of their case. Each pipeline except the last needs a package that is not
- * installed.
+ * installed. The packages that `catalog` needs are named one after the other.
  */
 const PIPELINES = {
   kinesis: reading("kinesis", "Kinesis", { streamName: "orders" }),
@@ -35,13 +35,16 @@ const PIPELINES = {
      import { Postgres } from "millrace/connectors/postgres";
      export default pipeline("orders").readStream.format(Rate)
        .writeStream.format(Postgres).options({ table: "orders" });`,
+  iceberg: intoIceberg({ type: "glue", warehouse: "s3://lake/tables" }),
+  catalog: intoIceberg({ type: "postgres", url: "postgres://localhost/lake", warehouse: "lake" }),
   registered: `import { pipeline } from "millrace";
      import { ArrowTable } from "millrace/connectors/arrow-table";
+     import { Iceberg } from "millrace/connectors/iceberg";
      import { Kinesis } from "millrace/connectors/kinesis";
      import { Postgres } from "millrace/connectors/postgres";
      import { Rate } from "millrace/connectors/rate";
      import { Sqs } from "millrace/connectors/sqs";
-     export const all = [Kinesis, Postgres, Sqs];
+     export const all = [Iceberg, Kinesis, Postgres, Sqs];
      export default pipeline("orders").readStream.format(Rate).writeStream.format(ArrowTable);`,
 } as const;
 
@@ -53,11 +56,21 @@ function reading(connector: string, className: string, options: object): string 
       .options(${JSON.stringify(options)}).writeStream.format(ArrowTable);`;
 }
 
+function intoIceberg(catalog: object): string {
+  return `import { pipeline } from "millrace";
+    import { Iceberg } from "millrace/connectors/iceberg";
+    import { Rate } from "millrace/connectors/rate";
+    export default pipeline("orders").readStream.format(Rate).writeStream.format(Iceberg)
+      .options(${JSON.stringify({ table: "shop.orders", catalog })});`;
+}
+
+const DRIVER_USERS = 'the connector "postgres" or a PostgreSQL catalog of "iceberg"';
 const NEEDED = [
   ["kinesis", "@aws-sdk/client-kinesis", 'the connector "kinesis"'],
   ["sqs", "@aws-sdk/client-sqs", 'the connector "sqs"'],
-  ["postgres", "pg", 'the connector "postgres"'],
-  ["sink", "pg", 'the connector "postgres"'],
+  ["postgres", "pg", DRIVER_USERS],
+  ["sink", "pg", DRIVER_USERS],
+  ["iceberg", "parquet-wasm", 'the connector "iceberg"'],
 ] as const;
 
 const missing = (name: string, neededBy: string) =>
@@ -153,39 +166,6 @@ describe("an optional package", () => {
 });
 
 describe("a stack", () => {
-  /**
-   * Synthesizes a stack for each pipeline with these options of the construct. Returns one line per
-   * stack, in the same order.
-   */
-  function synthesize(cases: readonly (readonly [kind: string, props: string])[]): readonly string[] {
-    for (const [kind, code] of Object.entries(PIPELINES)) project.write(`${kind}.ts`, code);
-    const stacks = cases.map(
-      ([kind, props], i) => `attempt("Shop${i}", (stack) => ({ entry: "${kind}.ts", ${props} }));`,
-    );
-    project.write(
-      "app.ts",
-      `import { App, Stack } from "aws-cdk-lib";
-       import { Secret } from "aws-cdk-lib/aws-secretsmanager";
-       import { StringParameter } from "aws-cdk-lib/aws-ssm";
-       import { MicroBatchPipeline } from "millrace/cdk";
-       function attempt(name, propsOf) {
-         const app = new App({ outdir: "out", analyticsReporting: false });
-         const stack = new Stack(app, name);
-         try {
-           new MicroBatchPipeline(stack, "Orders", propsOf(stack));
-           app.synth();
-           console.log("synthesized");
-         } catch (error) {
-           console.log(error.code, error.message);
-         }
-       }
-       ${stacks.join("\n")}`,
-    );
-    const { stdout, stderr } = project.node("app.ts");
-    expect(stderr).not.toMatch(/warn|error/i);
-    return stdout.trimEnd().split("\n");
-  }
-
   it("A deployment is not synthesized if its pipeline uses a connector whose package is missing", () => {
     expect(synthesize(NEEDED.map(([kind]) => [kind, ""]))).toEqual(
       NEEDED.map(([, name, neededBy]) => `DEPENDENCY_MISSING ${missing(name, neededBy)}`),
@@ -216,6 +196,9 @@ describe("a stack", () => {
     expect(synthesize([["kinesis", 'pipelineName: "orders"']])).toEqual([
       `DEPENDENCY_MISSING ${missing("@aws-sdk/client-kinesis", 'the connector "kinesis"')}`,
     ]);
+    expect(synthesize([["iceberg", 'pipelineName: "orders"']])).toEqual([
+      `DEPENDENCY_MISSING ${missing("parquet-wasm", 'the connector "iceberg"')}`,
+    ]);
   });
 
   it("A deployment is synthesized without the packages that it does not use, and its functions need no module beside them", () => {
@@ -234,3 +217,58 @@ describe("a stack", () => {
     expect(stdout, stderr).toBe("function\n");
   });
 });
+
+describe("an Iceberg table without a PostgreSQL driver", () => {
+  beforeAll(() => project.link("parquet-wasm"));
+
+  it("Only a PostgreSQL catalog needs the driver, and a run ends before it plans without it", () => {
+    project.write("pipeline.ts", PIPELINES.catalog);
+    const { status, stderr } = project.millrace("run", "pipeline.ts", "--home", "catalog");
+    expect(stderr).toContain(`error DEPENDENCY_MISSING: ${missing("pg", DRIVER_USERS)}`);
+    expect(status).toBe(2);
+    expect(project.millrace("batches", "orders", "--home", "catalog").stderr).toContain("PIPELINE_NOT_FOUND");
+  });
+
+  it("A deployment with a PostgreSQL catalog is not synthesized, and one with another catalog is", () => {
+    expect(
+      synthesize([
+        ["catalog", ""],
+        ["iceberg", ""],
+        ["iceberg", 'pipelineName: "orders"'],
+      ]),
+    ).toEqual([`DEPENDENCY_MISSING ${missing("pg", DRIVER_USERS)}`, "synthesized", "synthesized"]);
+  });
+});
+
+/**
+ * Synthesizes a stack for each pipeline with these options of the construct. Returns one line per
+ * stack, in the same order.
+ */
+function synthesize(cases: readonly (readonly [kind: string, props: string])[]): readonly string[] {
+  for (const [kind, code] of Object.entries(PIPELINES)) project.write(`${kind}.ts`, code);
+  const stacks = cases.map(
+    ([kind, props], i) => `attempt("Shop${i}", (stack) => ({ entry: "${kind}.ts", ${props} }));`,
+  );
+  project.write(
+    "app.ts",
+    `import { App, Stack } from "aws-cdk-lib";
+     import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+     import { StringParameter } from "aws-cdk-lib/aws-ssm";
+     import { MicroBatchPipeline } from "millrace/cdk";
+     function attempt(name, propsOf) {
+       const app = new App({ outdir: "out", analyticsReporting: false });
+       const stack = new Stack(app, name);
+       try {
+         new MicroBatchPipeline(stack, "Orders", propsOf(stack));
+         app.synth();
+         console.log("synthesized");
+       } catch (error) {
+         console.log(error.code, error.message);
+       }
+     }
+     ${stacks.join("\n")}`,
+  );
+  const { stdout, stderr } = project.node("app.ts");
+  expect(stderr).not.toMatch(/warn|error/i);
+  return stdout.trimEnd().split("\n");
+}

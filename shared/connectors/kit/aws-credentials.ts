@@ -1,3 +1,4 @@
+import { requestLimits } from "../../aws/request-limits.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
 /** What signs requests to AWS. */
@@ -21,7 +22,10 @@ export interface AwsIdentity {
  */
 export async function awsIdentity(region?: string): Promise<AwsIdentity> {
   const { S3Client } = await import("@aws-sdk/client-s3");
-  const { config } = new S3Client(region === undefined ? {} : { region });
+  const { config } = new S3Client({
+    requestHandler: requestLimits(),
+    ...(region === undefined ? {} : { region }),
+  });
   return {
     credentials: () => guarded("credentials", "aws sts get-caller-identity", config.credentials),
     region: async () => {

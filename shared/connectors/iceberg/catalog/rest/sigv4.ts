@@ -1,7 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import type { SignatureV4 } from "@smithy/signature-v4";
 import type { Runtime } from "../../../../contract/context.ts";
-import { loadOptional } from "../../../../contract/optional-package.ts";
 import { type AwsIdentity, awsIdentity } from "../../../kit/aws-credentials.ts";
 import type { RestAuth, UnsignedRequest } from "./auth.ts";
 
@@ -101,7 +100,7 @@ export class SigV4 implements RestAuth {
   }
 
   async #load(): Promise<SignatureV4> {
-    const { SignatureV4 } = await loadOptional("@smithy/signature-v4", () => import("@smithy/signature-v4"));
+    const { SignatureV4 } = await import("@smithy/signature-v4");
     const { service } = this.#options;
     const identity = await this.#identify();
     const credentials = async () => {
