@@ -35,7 +35,8 @@ const COPIED = [
   "infra/app.ts",
   "test/**/pipelines/*.ts",
   "test/**/*.pipeline.ts",
-  "test/localstack/{app,control,names}.ts",
+  "test/localstack/{app,catalog-port,control,names}.ts",
+  "test/postgres/databases.ts",
   "shared/{aws,contract}/**/*.ts",
 ];
 /** Milliseconds after which an unused folder is removed. */

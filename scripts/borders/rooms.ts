@@ -116,22 +116,34 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: [],
     packages: ["node:path/posix", "node:stream", "node:zlib"],
   },
-  "shared/connectors/iceberg": connector(
-    "tables of Apache Iceberg: catalogs, Parquet files, snapshots",
-    ...["@smithy/signature-v4", "hysnappy", "parquet-wasm"],
-    ...[
-      "node:buffer",
-      "node:crypto",
-      "node:module",
-      "node:path",
-      "node:fs",
-      "node:fs/promises",
-      "node:sqlite",
-      "node:stream",
-      "node:util",
-      "node:zlib",
+  "shared/connectors/iceberg": {
+    holds: "tables of Apache Iceberg: catalogs, data files, snapshots",
+    imports: [
+      ...FOR_CONNECTORS,
+      "shared/connectors/iceberg/catalog/sql/database.ts",
+      "shared/connectors/iceberg/catalog/sql/sqlite.ts",
+      "shared/connectors/iceberg/files/parquet-wasm.ts",
     ],
-  ),
+    packages: [
+      ...["apache-arrow", "zod", "@smithy/signature-v4", "hysnappy"],
+      ...["node:buffer", "node:crypto", "node:util", "node:zlib"],
+    ],
+  },
+  "shared/connectors/iceberg/catalog/sql/sqlite.ts": {
+    holds: "the file of an embedded Iceberg catalog",
+    imports: [...FOR_CONNECTORS, "shared/connectors/iceberg/catalog/sql/database.ts"],
+    packages: ["node:fs/promises", "node:sqlite"],
+  },
+  "shared/connectors/iceberg/catalog/sql/database.ts": {
+    holds: "what an Iceberg catalog asks of a SQL database",
+    imports: FOR_CONNECTORS,
+    packages: [],
+  },
+  "shared/connectors/iceberg/files/parquet-wasm.ts": {
+    holds: "the Parquet writer, whose code is a file of its own",
+    imports: [],
+    packages: ["node:fs", "node:module", "node:path", "parquet-wasm"],
+  },
   "shared/connectors/kinesis": connector(
     "records of a Kinesis stream",
     ...["@aws-sdk/client-kinesis", "@smithy/node-http-handler"],

@@ -15,7 +15,7 @@ export const OPTIONAL_PACKAGES = {
   "@aws-sdk/client-ssm": "a parameter in the option secrets of MicroBatchPipeline",
   "@smithy/signature-v4": 'a catalog of the connector "iceberg" on AWS',
   "parquet-wasm": 'the connector "iceberg"',
-  pg: 'the connector "postgres", or a catalog of "iceberg" in PostgreSQL',
+  pg: 'the connector "postgres" or a PostgreSQL catalog of "iceberg"',
 } as const;
 
 export type OptionalPackage = keyof typeof OPTIONAL_PACKAGES;

@@ -145,8 +145,12 @@ describe("the borders", () => {
 describe("the packages of a room", () => {
   it.each<readonly [string, readonly string[]]>([
     ["node:fs", ["shared/contract", "shared/arrow", "shared/platform/memory", ...ENGINE, ...CONNECTORS]],
+    ["node:sqlite", ["shared/connectors/iceberg", "shared/connectors/kit"]],
     ["node:zlib", ["shared/connectors/files", "shared/connectors/kit"]],
-    ["hysnappy", PRODUCT.filter((name) => name !== "shared/connectors/kit")],
+    [
+      "hysnappy",
+      PRODUCT.filter((name) => !["shared/connectors/kit", "shared/connectors/iceberg"].includes(name)),
+    ],
     ["@aws-sdk/client-s3", ["shared/contract", "shared/arrow", ...ENGINE, ...CONNECTORS, "infra"]],
     ["@aws-sdk/client-s3", ["shared/platform/embedded", "shared/platform/memory"]],
     ["aws-cdk-lib/aws-s3", PRODUCT.filter((name) => name !== "infra")],
@@ -161,7 +165,7 @@ describe("the packages of a room", () => {
   });
 
   it.each([
-    ["shared/connectors/postgres", "pg"],
+    ["shared/connectors/kit", "pg"],
     ["shared/connectors/files/node.ts", "node:zlib"],
     ["shared/platform/aws", "@aws-sdk/client-dynamodb"],
     ["infra", "aws-cdk-lib/aws-s3"],

@@ -65,9 +65,7 @@ describe("millrace table", () => {
       partition: { time_day: "2026-01-01" },
       bounds: { time: { lower: instant, upper: instant, nulls: 0 } },
     });
-    expect((await command("table", "history", "clicks")).stdout).toMatch(
-      /append +\+3 +6 +clicks batch 1$/m,
-    );
+    expect((await command("table", "history", "clicks")).stdout).toMatch(/append +\+3 +6 +clicks batch 1$/m);
     expect((await command("table", "snapshots", "clicks")).stdout).toMatch(/main$/m);
     expect((await command("table", "files", "clicks")).stdout).toMatch(/^2 files, 6 rows, /m);
     const missing = await command("table", "path", "web.click");

@@ -19,7 +19,8 @@ describe("an optional package", () => {
   it("A package that is not installed is DEPENDENCY_MISSING with its user and the command", async () => {
     expect(await failure(() => loadOptional("pg", loading(notFound("pg"))))).toMatchObject({
       code: "DEPENDENCY_MISSING",
-      message: 'the connector "postgres" needs the package pg, which is not installed',
+      message:
+        'the connector "postgres" or a PostgreSQL catalog of "iceberg" needs the package pg, which is not installed',
       hint: "npm install pg",
     });
   });

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Feed, startFeed } from "../../examples/earthquakes/feed.ts";
+import { startMiniStack } from "../iceberg/support/servers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
 import { hasPython } from "../support/python.ts";
@@ -77,11 +78,13 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     expect(output).toContain("nothing was changed: --yes does it");
   });
 
-  it("The pipelines that need a longer look run, too", async () => {
+  it("A table is divided by day, and a pipeline reads it back", async () => {
     const user = folder();
     const once = await user.run("npx millrace run partitioned.ts --once");
     expect(once).toContain("committed");
     expect(await user.run("npx millrace table files partitioned")).toMatch(/time_day=\d{4}-\d\d-\d\d/);
+    const [, rows = ""] = /committed: ([\d,]+) rows/.exec(once) ?? [];
+    expect(await user.run("npx millrace run copy.ts")).toContain(`committed: ${rows} rows`);
   });
 
   it("The commands that npm start -- --iceberg prints read its table as they are printed", async () => {
@@ -94,5 +97,26 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     const read = await user.run(commands);
     expect(read).toMatch(/22km NNE of Hualian, Taiwan +│ +6\.4/);
     expect(read).toContain("time: timestamp[us, tz=UTC] not null");
+  });
+
+  it("The same pipeline writes to S3 Tables, as an emulator has them", async () => {
+    const server = await startMiniStack();
+    onTestFinished(() => server.stop());
+    const url = `http://127.0.0.1:${server.port}`;
+    const credential = "Credential=test/20260101/us-east-1/s3tables/aws4_request";
+    const made = await fetch(`${url}/buckets`, {
+      method: "PUT",
+      headers: { authorization: `AWS4-HMAC-SHA256 ${credential}, SignedHeaders=host, Signature=0` },
+      body: JSON.stringify({ name: "lake" }),
+    });
+    const { arn } = (await made.json()) as { arn: string };
+    const user = folder();
+    const file = join(user.path, "lake.ts");
+    const shown = readFileSync(file, "utf8");
+    const local = shown.replace(/"arn:[^"]+"/, `"${arn}",\n      uri: "${url}/iceberg"`);
+    writeFileSync(file, local.replace("eventsPerSecond", 'until: "2026-11-20T01:00:00Z", eventsPerSecond'));
+    const aws = `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_ENDPOINT_URL_S3=${url}`;
+    const output = await user.run(`${aws}\nnpx millrace run lake.ts\nnpx millrace table snapshots lake`);
+    expect(output).toMatch(/append +\+360 +360 +1 +lake batch 0/);
   });
 });

@@ -33,7 +33,11 @@ export class Manifests {
   }
 
   async read(file: ManifestFile): Promise<readonly ManifestEntry[]> {
-    return decodeManifest(await this.#io.read(file.manifestPath), file);
+    const spec = specById(this.#metadata, file.partitionSpecId);
+    const schema = schemaOfSpec(this.#metadata, spec, currentSchema(this.#metadata));
+    // The column of an older manifest may have been widened since.
+    const types = partitionTypes(spec, schema);
+    return decodeManifest(await this.#io.read(file.manifestPath), file, types);
   }
 
   /** Writes a manifest with entries of one partition spec and one kind of content. */
@@ -71,7 +75,7 @@ function minSequenceNumber(entries: readonly ManifestEntry[], { sequenceNumber }
     const own = BigInt(entry.sequenceNumber);
     if (own < min) min = own;
   }
-  return Number(min);
+  return min <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(min) : min;
 }
 
 function countsOf(
