@@ -2,8 +2,8 @@ import { runtime } from "../../../local/home.ts";
 import { SigV4 } from "../../../shared/connectors/iceberg/catalog/rest/sigv4.ts";
 
 /**
- * Creates a table bucket in MiniStack. The request is signed, because MiniStack finds the service in
- * the signature. The credentials are those of the environment.
+ * Creates a table bucket in MiniStack. The request is signed, because MiniStack finds the service
+ * in the signature. The credentials are those of the environment.
  */
 export async function createTableBucket(port: number, name: string): Promise<void> {
   const url = new URL(`http://127.0.0.1:${port}/buckets`);
