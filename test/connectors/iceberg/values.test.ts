@@ -169,7 +169,7 @@ describe("Partition fields", () => {
     [["day(time)", "hours(time)"], "divided by day of that column already"],
     [["id", "id"], "divided by identity of that column already"],
     [["bucket(4, id)"], 'the name "id_bucket" is taken'],
-  ])("%j is refused", (texts, problem) => {
+  ])("The partition fields %j are refused", (texts, problem) => {
     expect(() => parsePartitionFields(texts, schema)).toThrow(
       expect.objectContaining({ code: "PARTITIONS_INVALID", message: expect.stringContaining(problem) }),
     );

@@ -83,17 +83,21 @@ function withBigInts(row: NamedRow): NamedRow {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, revive(value)]));
 }
 
-process.on("message", (request: WorkerRequest) => {
+async function outcome(request: WorkerRequest): Promise<WorkerAnswer> {
   calls.arm(request.kill);
-  void answer(request)
-    .then(
-      (value): WorkerAnswer => ({ value, calls: calls.arm(undefined) }),
-      (error: unknown): WorkerAnswer => ({
-        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        code: MillraceError.is(error) ? error.code : "",
-      }),
-    )
-    .then((sent) => process.send?.(sent));
+  try {
+    const value = await answer(request);
+    return { value, calls: calls.arm(undefined) };
+  } catch (error) {
+    return {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      code: MillraceError.is(error) ? error.code : "",
+    };
+  }
+}
+
+process.on("message", async (request: WorkerRequest) => {
+  process.send?.(await outcome(request));
 });
 process.once("disconnect", () => process.exit());
 process.send?.("ready");

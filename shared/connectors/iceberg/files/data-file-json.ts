@@ -8,7 +8,8 @@ const COUNT = z.number().int().min(0);
 const BYTES = z.base64();
 
 /**
- * What is known of a column: counts are `null` if they are not known, and bounds if there are none.
+ * The metrics of a column: field id, bytes, values, nulls, NaNs, lower bound and upper bound. A
+ * count is `null` if it is not known. A bound is `null` if the column has none.
  */
 const COLUMN = z.tuple([
   COUNT,
@@ -27,7 +28,6 @@ const FILE = z.strictObject({
   /** Single-value serialization of each partition value. */
   partition: z.array(BYTES.nullable()),
   splits: z.array(COUNT),
-  /** Of each column: field id, bytes, values, nulls, NaNs, lower bound, upper bound. */
   columns: z.array(COLUMN),
 });
 

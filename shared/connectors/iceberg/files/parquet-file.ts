@@ -14,7 +14,7 @@ export function loadParquetWriter(): Promise<Wasm> {
   return loadOptional("parquet-wasm", () => import("./parquet-wasm.ts"));
 }
 
-/** What is known of a Parquet file after it is stored. */
+/** Place, size and statistics of a stored Parquet file. */
 export interface StoredParquet {
   readonly location: string;
   readonly rows: number;
