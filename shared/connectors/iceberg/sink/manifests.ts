@@ -3,6 +3,7 @@ import { decodeManifest, encodeManifest } from "../format/manifest.ts";
 import { currentSchema, specById } from "../format/metadata.ts";
 import { partitionTypes } from "../format/partition-spec.ts";
 import { partitionSummaries } from "../format/partition-summaries.ts";
+import { pathOf } from "../format/schema.ts";
 import type {
   IcebergSchema,
   Long,
@@ -110,8 +111,8 @@ function countsOf(
  * before a column of an older spec was dropped.
  */
 function schemaOfSpec(metadata: TableMetadata, spec: PartitionSpec, latest: IcebergSchema): IcebergSchema {
-  const hasSources = ({ fields }: IcebergSchema) =>
-    spec.fields.every((field) => JSON.stringify(fields).includes(`"id":${field["source-id"]},`));
+  const hasSources = (schema: IcebergSchema) =>
+    spec.fields.every((field) => pathOf(schema, field["source-id"]) !== undefined);
   if (hasSources(latest)) return latest;
   return metadata.schemas.findLast(hasSources) ?? currentSchema(metadata);
 }

@@ -22,7 +22,8 @@ export async function mergeManifests(
   manifests: Manifests,
   snapshot: NewSnapshot,
 ): Promise<readonly ManifestFile[]> {
-  if (metadata.properties["commit.manifest-merge.enabled"] === "false") return files;
+  // As in Java, any other text than "true" switches it off.
+  if ((metadata.properties["commit.manifest-merge.enabled"] ?? "true").toLowerCase() !== "true") return files;
   const minCount = numberOf(metadata, "commit.manifest.min-count-to-merge", DEFAULT_MIN_COUNT);
   const targetBytes = numberOf(metadata, "commit.manifest.target-size-bytes", DEFAULT_TARGET_BYTES);
   const result: ManifestFile[] = [];

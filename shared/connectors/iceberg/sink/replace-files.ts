@@ -21,7 +21,8 @@ export async function removeReplaced(
   manifests: Manifests,
   snapshot: NewSnapshot,
 ): Promise<Remaining> {
-  if (replaces === "none") return { manifests: parents, removed: [] };
+  const replacesNone = replaces === "none" || (replaces === "partitions" && added.length === 0);
+  if (replacesNone) return { manifests: parents, removed: [] };
   const specId = metadata["default-spec-id"];
   const keys = new Set(added.map(partitionKey));
   const isReplaced = (file: ManifestFile, { dataFile }: ManifestEntry) => {
