@@ -28,8 +28,9 @@ export async function mergeManifests(
   const targetBytes = numberOf(metadata, "commit.manifest.target-size-bytes", DEFAULT_TARGET_BYTES);
   const result: ManifestFile[] = [];
   for (const group of groupsOf(files)) {
+    const canWrite = group.every(({ partitionSpecId }) => manifests.canWrite(partitionSpecId));
     const small = group.filter(({ manifestLength }) => manifestLength < targetBytes);
-    if (small.length < minCount) {
+    if (small.length < minCount || !canWrite) {
       result.push(...group);
       continue;
     }

@@ -40,6 +40,8 @@ export async function removeReplaced(
       continue;
     }
     removed.push(...gone.map(({ dataFile }) => dataFile));
+    // A manifest without entries that stay need not be written again.
+    if (gone.length === entries.length && !manifests.canWrite(file.partitionSpecId)) continue;
     const goneSet = new Set(gone);
     const kept = entries.map(
       (entry): ManifestEntry =>

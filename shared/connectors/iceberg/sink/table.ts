@@ -19,6 +19,7 @@ import type { LoadedTable } from "../catalog/catalog.ts";
 import { newestBatchOf, snapshotIdOf, snapshotWith } from "./marker.ts";
 import { type FilesMessage, namedFiles } from "./message.ts";
 import { filesOf, type SinkParts, withCatalog } from "./open-table.ts";
+import { targetNameOf } from "./target-name.ts";
 import { vacuumFiles } from "./vacuum.ts";
 import { IcebergWriteBuilder } from "./write.ts";
 import { filesIfThere, isTarget } from "./write-plan.ts";
@@ -103,8 +104,7 @@ export class IcebergSink
   }
 
   targetName(): string {
-    const { table, catalog } = this.#parts.options;
-    return catalog === undefined ? table : `${table} in ${JSON.stringify(catalog)}`;
+    return targetNameOf(this.#parts.options);
   }
 
   async vacuum(context: VacuumContext): Promise<VacuumResult> {

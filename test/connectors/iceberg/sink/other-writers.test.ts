@@ -1,11 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { LoadedTable } from "../../../../shared/connectors/iceberg/catalog/catalog.ts";
+import {
+  CATALOG_OPTIONS,
+  type CatalogOptions,
+} from "../../../../shared/connectors/iceberg/catalog/options.ts";
 import type {
   IcebergSchema,
   PartitionSpec,
   TableMetadata,
 } from "../../../../shared/connectors/iceberg/format/types.ts";
 import { filesOf } from "../../../../shared/connectors/iceberg/sink/open-table.ts";
+import { targetNameOf } from "../../../../shared/connectors/iceberg/sink/target-name.ts";
 import { Desk } from "./desk.ts";
 
 const coded = (code: string) => expect.objectContaining({ code }) as Error;
@@ -168,6 +173,31 @@ describe("an Iceberg table whose partitioning another engine changes", () => {
   });
 });
 
+describe("manifests of a partitioning whose column is gone from all schemas", () => {
+  it.each(["none", "all"] as const)("A batch that replaces %s of the rows is committed", async (replaces) => {
+    const desk = new Desk({
+      partitionBy: ["day"],
+      properties: { "commit.manifest.min-count-to-merge": "2" },
+    });
+    const ddl = "id bigint, day date";
+    for (const batchId of [0, 1, 2])
+      await desk.write(batchId, [], { ddl, tasks: [[{ id: batchId, day: "1970-02-05" }]] });
+    const schemas: readonly IcebergSchema[] = [
+      { type: "struct", "schema-id": 1, fields: [{ id: 1, name: "id", required: false, type: "long" }] },
+    ];
+    changed(desk, ({ "partition-specs": [first], snapshots }) => ({
+      schemas,
+      "current-schema-id": 1,
+      "partition-specs": [first as PartitionSpec, { "spec-id": 1, fields: [] }],
+      "default-spec-id": 1,
+      snapshots: snapshots.map(({ "schema-id": _, ...snapshot }) => snapshot),
+    }));
+    (desk.parts.options as { partitionBy?: string[] | undefined }).partitionBy = undefined;
+    await desk.write(3, [3], { replaces });
+    expect(await desk.ids()).toEqual(replaces === "all" ? [3] : [0, 1, 2, 3]);
+  });
+});
+
 describe("what another engine has said about an Iceberg table", () => {
   it("The retention of branch main stays when a batch is committed", async () => {
     const desk = new Desk();
@@ -310,5 +340,33 @@ describe("a plan that is too large for the ledger", () => {
     await desk.finalize({ ...staged, messages: [] }, wide(1));
     await desk.write(1, [], wide(2));
     expect(await desk.ids()).toEqual([2]);
+  });
+});
+
+describe("the name of an Iceberg table as the target of a pipeline", () => {
+  const nameOf = (catalog?: CatalogOptions) =>
+    targetNameOf({
+      table: "shop.orders",
+      ...(catalog === undefined ? {} : { catalog: CATALOG_OPTIONS.parse(catalog) }),
+    });
+
+  it("The name has the place of the catalog, without headers, credentials and timeouts", () => {
+    const rest = { type: "rest", uri: "https://lake.example.com", warehouse: "sales" } as const;
+    const name = nameOf(rest);
+    expect(name).toBe('shop.orders in {"type":"rest","uri":"https://lake.example.com","warehouse":"sales"}');
+    expect(
+      nameOf({ ...rest, headers: { "x-key": "secret" }, token: { env: "TOKEN" }, timeoutSeconds: 5 }),
+    ).toBe(name);
+    const url = "postgres://me:secret@db:5433/lake?sslmode=require";
+    expect(nameOf({ type: "postgres", url, warehouse: "/lake", lockSeconds: 1 })).toBe(
+      'shop.orders in {"type":"postgres","host":"db","port":"5433","database":"lake","name":"millrace"}',
+    );
+  });
+
+  it("The default catalog has no place, because a home may be moved", () => {
+    expect(nameOf()).toBe("shop.orders");
+    expect(nameOf({ type: "sqlite" })).toBe("shop.orders");
+    expect(nameOf({ type: "sqlite", path: "/lake" })).not.toBe("shop.orders");
+    expect(nameOf({ type: "sqlite", name: "other" })).not.toBe("shop.orders");
   });
 });
