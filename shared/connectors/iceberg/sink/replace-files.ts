@@ -70,7 +70,7 @@ function olderPartitioning(metadata: TableMetadata, specId: number): MillraceErr
     `the table has files with an older partitioning (spec ${specId}, the current one is ${metadata["default-spec-id"]}), so it is unclear which rows the new ones replace`,
     {
       where: { path: metadata.location },
-      hint: "Rewrite the old files once with the current partitioning, for example by Spark's rewrite_data_files, or replace all rows with .truncate().",
+      hint: "Nothing was committed. Rewrite the old files once with the current partitioning, for example by Spark's rewrite_data_files, or replace all rows with .truncate(). Then `millrace run` again, or leave the batch out: `millrace skip`.",
     },
   );
 }

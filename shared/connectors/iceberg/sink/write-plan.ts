@@ -105,7 +105,7 @@ function checkPartitioning({ options: { partitionBy, table } }: SinkParts, metad
     "PARTITIONING_DIFFERS",
     `the table ${table} has ${found}, and the option partitionBy is ${JSON.stringify(partitionBy)}`,
     {
-      hint: "Set partitionBy to what the table has, or leave it out. Another engine can change the partitioning of a table.",
+      hint: "Set partitionBy to what the table has, or leave it out, and `millrace run` again. Another engine can change the partitioning of a table.",
     },
   );
 }
