@@ -17,8 +17,9 @@ import { IcebergStream } from "../test/iceberg/support/stream.ts";
 
 /**
  * `npm run bench:iceberg [-- --rows N --batch-rows N --rounds N --commits N]`: rows and record
- * batches to an Iceberg table, beside dlt, pyiceberg, pyarrow and DuckDB. The ways take turns in one
- * run, and all outputs must be equal. Then many commits of one file: time and bytes of a commit.
+ * batches to an Iceberg table, beside dlt, pyiceberg, pyarrow and DuckDB. The ways take turns in
+ * one run, and all outputs must be equal. Then many commits of one file: time and bytes of a
+ * commit.
  */
 
 const { values: flags } = parseArgs({

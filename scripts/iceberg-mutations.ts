@@ -9,8 +9,8 @@ import { startRestCatalog } from "../test/iceberg/support/servers.ts";
 import { setUpIceberg } from "./setup-iceberg.ts";
 
 /**
- * `node scripts/iceberg-mutations.ts [--only TEXT]`: removes each rule of the Iceberg sink, one at a
- * time. Without the rule, the scenario of the mutation must show the expected violation.
+ * `node scripts/iceberg-mutations.ts [--only TEXT]`: removes each rule of the Iceberg sink, one at
+ * a time. Without the rule, the scenario of the mutation must show the expected violation.
  */
 
 type Scenarios = typeof SCENARIOS;

@@ -74,7 +74,9 @@ async function answer(request: WorkerRequest): Promise<JsonValue> {
   }
 }
 
-/** JSON has the values of `bigint` columns as text. Those of `string` columns begin with a letter. */
+/**
+ * JSON has the values of `bigint` columns as text. Those of `string` columns begin with a letter.
+ */
 function withBigInts(row: NamedRow): NamedRow {
   const revive = (value: unknown) =>
     typeof value === "string" && /^\d+$/.test(value) ? BigInt(value) : value;
@@ -83,7 +85,7 @@ function withBigInts(row: NamedRow): NamedRow {
 
 process.on("message", (request: WorkerRequest) => {
   calls.arm(request.kill);
-  answer(request)
+  void answer(request)
     .then(
       (value): WorkerAnswer => ({ value, calls: calls.arm(undefined) }),
       (error: unknown): WorkerAnswer => ({
