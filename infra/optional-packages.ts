@@ -79,9 +79,21 @@ const WASM = "parquet_wasm_bg.wasm";
  */
 export function wasmCommands(entry: string, outputDir: string): string[] {
   const found = wasmPath(entry);
-  if (found === undefined || importsOf(entry, ["parquet-wasm"]).length === 0) return [];
+  if (found === undefined || !importsWasm(entry)) return [];
   const target = join(outputDir, WASM);
   return [process.platform === "win32" ? `copy "${found}" "${target}"` : `cp '${found}' '${target}'`];
+}
+
+/** The answers of `importsWasm`, because each of a pipeline's functions asks. */
+const wasmImports = new Map<string, boolean>();
+
+function importsWasm(entry: string): boolean {
+  const path = resolve(entry);
+  const known = wasmImports.get(path);
+  if (known !== undefined) return known;
+  const found = importsOf(entry, ["parquet-wasm"]).length > 0;
+  wasmImports.set(path, found);
+  return found;
 }
 
 function wasmPath(entry: string): string | undefined {

@@ -10,7 +10,7 @@ const RANGES_AT_ONCE = 16;
 export interface FileIoOptions {
   /** Credentials that a catalog vends. Default: those of the process. */
   readonly access?: StoreAccess | undefined;
-  /** True for a table bucket. Default: false. */
+  /** True for a table bucket. Default: whether the location's bucket is named like one. */
   readonly isManaged?: boolean;
 }
 
@@ -28,7 +28,11 @@ export class FileIo {
   readonly #stores = new Map<string, ObjectStore>();
 
   /** `root` is the location of the table, below which nearly all its files lie. */
-  constructor(open: OpenStore, root: string, { access, isManaged = false }: FileIoOptions = {}) {
+  constructor(
+    open: OpenStore,
+    root: string,
+    { access, isManaged = isInTableBucket(root) }: FileIoOptions = {},
+  ) {
     this.#open = open;
     this.#root = root.replace(/\/+$/, "");
     this.#access = access;
@@ -139,6 +143,14 @@ export class FileIo {
     this.#stores.set(root, store);
     return store;
   }
+}
+
+/**
+ * AWS names the hidden buckets behind the tables of S3 Tables like this. A Glue catalog may have such
+ * a table, too.
+ */
+function isInTableBucket(location: string): boolean {
+  return /^s3:\/\/[^/]+--table-s3(?:\/|$)/.test(storeLocation(location));
 }
 
 /** Returns a location as `openStore` takes it: `s3a://` as `s3://`, and `file:` URLs as paths. */

@@ -90,8 +90,13 @@ const ICEBERG_COMMIT = {
     again: "no",
   },
   TABLE_CHANGED: {
-    means: "another writer changed the columns of the table after the batch was planned",
+    means: "another writer changed the columns or the partitioning after the batch was planned",
     do: "nothing: the next run plans the batch again",
+    again: "no",
+  },
+  PLAN_FILE_MISSING: {
+    means: "the file with the plan of a batch for a table with many columns is gone",
+    do: "find out who removes files; nothing was committed, and the next run plans the batch again",
     again: "no",
   },
   TABLE_REPLACED: {

@@ -26,4 +26,13 @@ describe("the files of a table", () => {
       expect(error.code).toBe("TABLE_FILE_EXISTS");
     }
   });
+
+  it("A table in a table bucket is known by its location, also if Glue is its catalog", () => {
+    const isManaged = (location: string) => new FileIo(() => forgetful(), location).isManaged;
+    const name = "63a8e430-6e0b-46f5-k833abtwr6s8tmtsycedn8s4yc3xhuse1b--table-s3";
+    expect(isManaged(`s3://${name}`)).toBe(true);
+    expect(isManaged(`s3a://${name}/`)).toBe(true);
+    expect(isManaged(`s3://lake/${name}`)).toBe(false);
+    expect(isManaged(`/home/me/${name}`)).toBe(false);
+  });
 });

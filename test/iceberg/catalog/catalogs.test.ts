@@ -2,9 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { runtime } from "../../../local/home.ts";
 import { hasIceberg } from "../../../scripts/setup-iceberg.ts";
-import { SigV4 } from "../../../shared/connectors/iceberg/catalog/rest/sigv4.ts";
 import { appendTo, catalogSuite, loaded, NEW_TABLE } from "../../connectors/iceberg/catalog/catalog.suite.ts";
 import { open, openSqlite } from "../../connectors/iceberg/catalog/open.ts";
 import { PASSWORD, type PostgresServer } from "../../postgres/databases.ts";
@@ -13,6 +11,7 @@ import { temporaryFolder } from "../../support/folder.ts";
 import { hasPython } from "../../support/python.ts";
 import { sqliteCatalog } from "../support/catalog-address.ts";
 import { type LocalServer, startMiniStack, startRestCatalog } from "../support/servers.ts";
+import { createTableBucket } from "../support/table-bucket.ts";
 
 describe("Iceberg's SQL catalog in PostgreSQL", () => {
   let server: PostgresServer;
@@ -101,17 +100,3 @@ describe.skipIf(!hasPython)("S3 Tables as MiniStack has it", () => {
     hasNestedNamespaces: false,
   }));
 });
-
-async function createTableBucket(port: number, name: string): Promise<void> {
-  const url = new URL(`http://127.0.0.1:${port}/buckets`);
-  const body = JSON.stringify({ name });
-  const signer = new SigV4({ service: "s3tables", region: "us-east-1" }, runtime);
-  const headers = await signer.headers({
-    method: "PUT",
-    url,
-    headers: { "content-type": "application/json" },
-    body,
-  });
-  const response = await fetch(url, { method: "PUT", headers, body });
-  if (!response.ok) throw new Error(`MiniStack answered ${response.status}: ${await response.text()}`);
-}

@@ -18,6 +18,6 @@ export function nameTaken(table: TableIdentifier, catalog: string): MillraceErro
   return new MillraceError(
     "TABLE_NAME_TAKEN",
     `${tableNameOf(table)} in the ${catalog} is a view, or something else that is not a table`,
-    { hint: "Drop it, or choose another name with the option table." },
+    { hint: "Drop it, or choose another name with the option table, and `millrace run` again." },
   );
 }

@@ -64,7 +64,7 @@ export function propertyInvalid(key: string, value: string, expected: string): M
     "TABLE_PROPERTY_INVALID",
     `the table's property "${key}" is "${value}", which is not ${expected}`,
     {
-      hint: `Set it to ${expected} with another engine, as in ALTER TABLE … SET TBLPROPERTIES, or remove it.`,
+      hint: `Set it to ${expected} with another engine, as in ALTER TABLE … SET TBLPROPERTIES, or remove it. Then \`millrace run\` again.`,
     },
   );
 }

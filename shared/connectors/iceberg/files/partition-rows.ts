@@ -205,7 +205,7 @@ function transformedAt(field: SourceField, value: IcebergValue | null, row: numb
       `row ${row + 1}, field "${field.name}": expected a value with a partition, found ${error.message}`,
       {
         where: { row: row + 1, field: field.name },
-        hint: `The table is divided by ${field.transform.kind} of "${field.name}". Leave such rows out.`,
+        hint: `The table is divided by ${field.transform.kind} of "${field.name}". Leave such rows out and \`millrace run\` again, or leave the batch out: \`millrace skip\`.`,
       },
     );
   }

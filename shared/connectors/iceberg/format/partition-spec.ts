@@ -172,7 +172,9 @@ export function partitionTypes(spec: PartitionSpec, schema: IcebergSchema): Part
       `the partition field "${field.name}" is ${field.transform} of the column with id ${field["source-id"]}, ${
         source === undefined ? "which the schema does not have" : "which the transform does not take"
       }`,
-      { hint: "Write to another table, or change the partition spec with another engine." },
+      {
+        hint: "Write to another table, or change the partition spec with another engine, and `millrace run` again.",
+      },
     );
   });
 }

@@ -9,7 +9,7 @@ import { CommitNames } from "./names.ts";
 import { NewSnapshotFiles } from "./new-snapshot.ts";
 import { filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
 import type { Replaces } from "./replace-files.ts";
-import type { WritePlan } from "./write-plan.ts";
+import { checkTable, type WritePlan } from "./write-plan.ts";
 
 /**
  * Other writers make conflicts. Each try loads the table again, so a try that waits long enough
@@ -62,12 +62,8 @@ function namesOf({ metadata }: LoadedTable, batch: BatchContext, id: string): Co
 /**
  * True if the table has the batch. Throws if the table is not the one of the plan or the ledger.
  */
-function hasLanded(metadata: TableMetadata, { batch, plan }: BatchToCommit, { options }: SinkParts): boolean {
-  if (plan !== undefined && metadata["table-uuid"] !== plan.tableUuid) {
-    throw new MillraceError("TABLE_REPLACED", `the table ${options.table} was replaced by another one`, {
-      hint: "Nothing was committed. The next `millrace run` plans the batch again for the new table.",
-    });
-  }
+function hasLanded(metadata: TableMetadata, { batch, plan }: BatchToCommit, parts: SinkParts): boolean {
+  if (plan !== undefined) checkTable(parts, metadata, plan);
   return (
     isCommitted(batch, newestBatchOf(metadata, batch.pipeline)) ||
     snapshotWith(metadata, snapshotIdOf(metadata["table-uuid"], batch)) !== undefined

@@ -3,6 +3,7 @@ import { decodeManifest, encodeManifest } from "../format/manifest.ts";
 import { currentSchema, specById } from "../format/metadata.ts";
 import { partitionTypes } from "../format/partition-spec.ts";
 import { partitionSummaries } from "../format/partition-summaries.ts";
+import { pathOf } from "../format/schema.ts";
 import type {
   IcebergSchema,
   Long,
@@ -35,9 +36,20 @@ export class Manifests {
   async read(file: ManifestFile): Promise<readonly ManifestEntry[]> {
     const spec = specById(this.#metadata, file.partitionSpecId);
     const schema = schemaOfSpec(this.#metadata, spec, currentSchema(this.#metadata));
+    const bytes = await this.#io.read(file.manifestPath);
     // The column of an older manifest may have been widened since.
-    const types = partitionTypes(spec, schema);
-    return decodeManifest(await this.#io.read(file.manifestPath), file, types);
+    return schema === undefined
+      ? decodeManifest(bytes, file)
+      : decodeManifest(bytes, file, partitionTypes(spec, schema));
+  }
+
+  /**
+   * False if no schema has the columns of a partition spec any more, so that its manifests can only
+   * be kept as they are. An engine that expires snapshots may remove old schemas.
+   */
+  canWrite(specId: number): boolean {
+    const spec = specById(this.#metadata, specId);
+    return schemaOfSpec(this.#metadata, spec, currentSchema(this.#metadata)) !== undefined;
   }
 
   /** Writes a manifest with entries of one partition spec and one kind of content. */
@@ -47,7 +59,7 @@ export class Manifests {
     snapshot: NewSnapshot,
   ): Promise<ManifestFile> {
     const spec = specById(this.#metadata, specId);
-    const schema = schemaOfSpec(this.#metadata, spec, snapshot.schema);
+    const schema = schemaOfSpec(this.#metadata, spec, snapshot.schema) ?? snapshot.schema;
     const partition = partitionTypes(spec, schema);
     const bytes = encodeManifest(entries, { schema, spec, partition, content });
     const manifestPath = this.#newLocation();
@@ -107,11 +119,15 @@ function countsOf(
 
 /**
  * Returns a schema that has the source columns of a partition spec: `latest`, or the newest one
- * before a column of an older spec was dropped.
+ * before a column of an older spec was dropped. `undefined` if there is none.
  */
-function schemaOfSpec(metadata: TableMetadata, spec: PartitionSpec, latest: IcebergSchema): IcebergSchema {
-  const hasSources = ({ fields }: IcebergSchema) =>
-    spec.fields.every((field) => JSON.stringify(fields).includes(`"id":${field["source-id"]},`));
+function schemaOfSpec(
+  metadata: TableMetadata,
+  spec: PartitionSpec,
+  latest: IcebergSchema,
+): IcebergSchema | undefined {
+  const hasSources = (schema: IcebergSchema) =>
+    spec.fields.every((field) => pathOf(schema, field["source-id"]) !== undefined);
   if (hasSources(latest)) return latest;
-  return metadata.schemas.findLast(hasSources) ?? currentSchema(metadata);
+  return metadata.schemas.findLast(hasSources);
 }

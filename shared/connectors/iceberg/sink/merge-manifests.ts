@@ -22,13 +22,15 @@ export async function mergeManifests(
   manifests: Manifests,
   snapshot: NewSnapshot,
 ): Promise<readonly ManifestFile[]> {
-  if (metadata.properties["commit.manifest-merge.enabled"] === "false") return files;
+  // As in Java, any other text than "true" switches it off.
+  if ((metadata.properties["commit.manifest-merge.enabled"] ?? "true").toLowerCase() !== "true") return files;
   const minCount = numberOf(metadata, "commit.manifest.min-count-to-merge", DEFAULT_MIN_COUNT);
   const targetBytes = numberOf(metadata, "commit.manifest.target-size-bytes", DEFAULT_TARGET_BYTES);
   const result: ManifestFile[] = [];
   for (const group of groupsOf(files)) {
+    const canWrite = group.every(({ partitionSpecId }) => manifests.canWrite(partitionSpecId));
     const small = group.filter(({ manifestLength }) => manifestLength < targetBytes);
-    if (small.length < minCount) {
+    if (small.length < minCount || !canWrite) {
       result.push(...group);
       continue;
     }

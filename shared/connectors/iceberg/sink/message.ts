@@ -8,6 +8,8 @@ import type { WritePlan } from "./write-plan.ts";
 export interface FilesMessage {
   readonly tableUuid: string;
   readonly location: string;
+  /** Present if the catalog vends the credentials for the files. */
+  readonly isVended?: true;
   readonly files: readonly DataFileJson[];
 }
 
@@ -17,6 +19,7 @@ export function messageOf(plan: WritePlan, files: readonly DataFile[]): FilesMes
   return {
     tableUuid: plan.tableUuid,
     location: plan.location,
+    ...(plan.isVended ? { isVended: true } : {}),
     files: files.map((file) => dataFileJson(file, types)),
   };
 }

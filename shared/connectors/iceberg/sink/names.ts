@@ -1,5 +1,6 @@
 import type { BatchContext, TaskContext } from "../../../contract/context.ts";
 import { batchDigits } from "../../../contract/keys.ts";
+import { sha256 } from "../../kit/sha256.ts";
 import { attemptName, parseAttempt, type StagedAttempt } from "../../kit/staging.ts";
 
 /** The folder with the metadata of a table, below its location. */
@@ -71,14 +72,12 @@ export function commitAttemptOf(
   return { incarnation, batchId: Number(batchId), attempt: Number(attempt) };
 }
 
-/** Returns the location of a plan that is too large for the ledger. */
-export function planLocation(location: string, id: string): string {
-  return `${location}/${METADATA_FOLDER}/millrace-plan-${id}.json.gz`;
-}
-
-/** True for the name of a plan that was too large for the ledger. */
-export function isPlanName(name: string): boolean {
-  return /^millrace-plan-[^/]+\.json\.gz$/.test(name);
+/**
+ * Returns the location of a plan that is too large for the ledger. Batches with equal plans share
+ * the file, so there are as few as the table has schemas, and vacuum leaves them.
+ */
+export function planLocation(location: string, plan: Uint8Array): string {
+  return `${location}/${METADATA_FOLDER}/millrace-plan-${sha256(plan).toString("hex")}.json.gz`;
 }
 
 /** Java's names: `00007-<uuid>.metadata.json`, also compressed. */

@@ -1,21 +1,10 @@
 import type { BatchContext } from "../../../contract/context.ts";
-import { MillraceError } from "../../../contract/errors.ts";
 import type { TableCommit } from "../catalog/catalog.ts";
 import type { FileIo } from "../file-io.ts";
 import { decodeManifestList, encodeManifestList } from "../format/manifest-list.ts";
-import { currentSchema, headSnapshot } from "../format/metadata.ts";
-import type {
-  DataFile,
-  IcebergSchema,
-  IcebergType,
-  ManifestEntry,
-  ManifestFile,
-  NestedField,
-  Snapshot,
-  TableMetadata,
-  TableRequirement,
-  TableUpdate,
-} from "../format/types.ts";
+import { headSnapshot, MAIN } from "../format/metadata.ts";
+import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableMetadata } from "../format/types.ts";
+import { checkSpec, evolutionOf } from "./check-plan.ts";
 import { Manifests, type NewSnapshot } from "./manifests.ts";
 import { markerKey, markerText, snapshotIdOf, summaryOf } from "./marker.ts";
 import { mergeManifests } from "./merge-manifests.ts";
@@ -48,8 +37,9 @@ export class NewSnapshotFiles {
    * `PARTITIONING_CHANGED`.
    */
   async commitOn(metadata: TableMetadata, io: FileIo, now: number): Promise<TableCommit> {
-    const { batch, added, replaces } = this.#change;
-    const evolution = evolutionOf(metadata, this.#change.plan);
+    const { batch, plan, added, replaces } = this.#change;
+    checkSpec(metadata, plan, replaces);
+    const evolution = evolutionOf(metadata, plan);
     const sequenceNumber = Number(metadata["last-sequence-number"]) + 1;
     const snapshot: NewSnapshot = {
       id: snapshotIdOf(metadata["table-uuid"], batch),
@@ -87,13 +77,19 @@ export class NewSnapshotFiles {
     return {
       requirements: [
         { type: "assert-table-uuid", uuid: metadata["table-uuid"] },
-        { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parentId ?? null },
+        { type: "assert-ref-snapshot-id", ref: MAIN, "snapshot-id": parentId ?? null },
         ...evolution.requirements,
       ],
       updates: [
         ...evolution.updates,
         { action: "add-snapshot", snapshot: head },
-        { action: "set-snapshot-ref", "ref-name": "main", type: "branch", "snapshot-id": snapshot.id },
+        {
+          action: "set-snapshot-ref",
+          // The branch may have a retention of its own.
+          ...(metadata.refs[MAIN] ?? { type: "branch" }),
+          "ref-name": MAIN,
+          "snapshot-id": snapshot.id,
+        },
         { action: "set-properties", updates: { [markerKey(batch)]: markerText(batch, sequenceNumber) } },
       ],
     };
@@ -121,78 +117,4 @@ async function liveManifests(io: FileIo, parent: Snapshot): Promise<readonly Man
 function operationOf(added: readonly DataFile[], removed: readonly DataFile[], replaces: Replaces): string {
   if (replaces === "none") return "append";
   return added.length === 0 && removed.length > 0 ? "delete" : "overwrite";
-}
-
-/** The schema that the table has after the commit, and how it gets it. */
-interface Evolution {
-  readonly schema: IcebergSchema;
-  readonly requirements: readonly TableRequirement[];
-  readonly updates: readonly TableUpdate[];
-}
-
-/**
- * Returns the columns that the commit adds or widens. Their field ids are in the files already, so
- * they must still be free, or mean the same. Throws `TABLE_CHANGED`.
- */
-function evolutionOf(metadata: TableMetadata, plan: WritePlan | undefined): Evolution {
-  const current = currentSchema(metadata);
-  const unchanged: Evolution = { schema: current, requirements: [], updates: [] };
-  if (plan?.evolves === undefined || covers(current, plan.schema)) return unchanged;
-  const { baseSchemaId, baseLastColumnId } = plan.evolves;
-  if (current["schema-id"] !== baseSchemaId || metadata["last-column-id"] !== baseLastColumnId) {
-    throw new MillraceError(
-      "TABLE_CHANGED",
-      "another writer changed the columns of the table after the batch was planned",
-      {
-        where: { path: metadata.location },
-        hint: "Nothing was committed. The next `millrace run` plans the batch again for the table's columns.",
-      },
-    );
-  }
-  const schema = { ...plan.schema, "schema-id": schemaIdFor(metadata, plan.schema) };
-  return {
-    schema,
-    requirements: [
-      { type: "assert-current-schema-id", "current-schema-id": baseSchemaId },
-      { type: "assert-last-assigned-field-id", "last-assigned-field-id": baseLastColumnId },
-    ],
-    updates: [
-      { action: "add-schema", schema, "last-column-id": plan.lastColumnId },
-      { action: "set-current-schema", "schema-id": schema["schema-id"] },
-    ],
-  };
-}
-
-/** A catalog takes the id of an equal schema, or the next one. */
-function schemaIdFor({ schemas }: TableMetadata, { fields }: IcebergSchema): number {
-  const text = JSON.stringify(fields);
-  const equal = schemas.find((schema) => JSON.stringify(schema.fields) === text);
-  return equal?.["schema-id"] ?? Math.max(...schemas.map((schema) => schema["schema-id"])) + 1;
-}
-
-/** True if a table with the columns `has` stores rows with the columns `wanted` as they are. */
-function covers(has: IcebergSchema, wanted: IcebergSchema): boolean {
-  return coversFields(has.fields, wanted.fields);
-}
-
-function coversFields(has: readonly NestedField[], wanted: readonly NestedField[]): boolean {
-  return wanted.every((field) => {
-    const own = has.find(({ id }) => id === field.id);
-    return (
-      own !== undefined &&
-      own.name === field.name &&
-      (field.required || !own.required) &&
-      coversType(own.type, field.type)
-    );
-  });
-}
-
-function coversType(has: IcebergType, wanted: IcebergType): boolean {
-  if (typeof has === "string" || typeof wanted === "string") return has === wanted;
-  if (has.type === "struct" && wanted.type === "struct") return coversFields(has.fields, wanted.fields);
-  if (has.type === "list" && wanted.type === "list")
-    return has["element-id"] === wanted["element-id"] && coversType(has.element, wanted.element);
-  if (has.type === "map" && wanted.type === "map")
-    return has["value-id"] === wanted["value-id"] && coversType(has.value, wanted.value);
-  return false;
 }

@@ -57,8 +57,8 @@ export function filesOf(parts: SinkParts, { metadata, access }: LoadedTable): Fi
 
 /** Returns the files of the table at a location. */
 export function filesAt({ options, runtime }: SinkParts, location: string, access?: StoreAccess): FileIo {
-  const isManaged = options.catalog?.type === "s3tables";
-  return new FileIo((place, vended) => runtime.openStore(place, vended), location, { access, isManaged });
+  const managed = options.catalog?.type === "s3tables" ? { isManaged: true } : {};
+  return new FileIo((place, vended) => runtime.openStore(place, vended), location, { access, ...managed });
 }
 
 /** The error of a table that was there when the batch was planned. */

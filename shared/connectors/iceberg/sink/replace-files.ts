@@ -21,7 +21,8 @@ export async function removeReplaced(
   manifests: Manifests,
   snapshot: NewSnapshot,
 ): Promise<Remaining> {
-  if (replaces === "none") return { manifests: parents, removed: [] };
+  const replacesNone = replaces === "none" || (replaces === "partitions" && added.length === 0);
+  if (replacesNone) return { manifests: parents, removed: [] };
   const specId = metadata["default-spec-id"];
   const keys = new Set(added.map(partitionKey));
   const isReplaced = (file: ManifestFile, { dataFile }: ManifestEntry) => {
@@ -39,6 +40,8 @@ export async function removeReplaced(
       continue;
     }
     removed.push(...gone.map(({ dataFile }) => dataFile));
+    // A manifest without entries that stay need not be written again.
+    if (gone.length === entries.length && !manifests.canWrite(file.partitionSpecId)) continue;
     const goneSet = new Set(gone);
     const kept = entries.map(
       (entry): ManifestEntry =>
@@ -67,7 +70,7 @@ function olderPartitioning(metadata: TableMetadata, specId: number): MillraceErr
     `the table has files with an older partitioning (spec ${specId}, the current one is ${metadata["default-spec-id"]}), so it is unclear which rows the new ones replace`,
     {
       where: { path: metadata.location },
-      hint: "Rewrite the old files once with the current partitioning, for example by Spark's rewrite_data_files, or replace all rows with .truncate().",
+      hint: "Nothing was committed. Rewrite the old files once with the current partitioning, for example by Spark's rewrite_data_files, or replace all rows with .truncate(). Then `millrace run` again, or leave the batch out: `millrace skip`.",
     },
   );
 }

@@ -18,10 +18,11 @@ import type { LogicalWriteInfo } from "../../../contract/write/write-info.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
 import { newestBatchOf, snapshotIdOf, snapshotWith } from "./marker.ts";
 import { type FilesMessage, namedFiles } from "./message.ts";
-import { filesAt, filesOf, type SinkParts, withCatalog } from "./open-table.ts";
+import { filesOf, type SinkParts, withCatalog } from "./open-table.ts";
+import { targetNameOf } from "./target-name.ts";
 import { vacuumFiles } from "./vacuum.ts";
 import { IcebergWriteBuilder } from "./write.ts";
-import { isTarget } from "./write-plan.ts";
+import { filesIfThere, isTarget } from "./write-plan.ts";
 
 const FILTER =
   "An Iceberg table replaces all rows, or whole partitions with .overwritePartitions() and the option partitionBy.";
@@ -86,9 +87,10 @@ export class IcebergSink
   }
 
   async findDamaged(messages: readonly (FilesMessage | null)[]): Promise<readonly DamagedFile[]> {
-    const location = messages.find((message) => message !== null)?.location;
-    if (location === undefined) return [];
-    const io = filesAt(this.#parts, location);
+    const first = messages.find((message) => message !== null);
+    const io = first && (await filesIfThere(this.#parts, { isVended: false, ...first }));
+    // Of a table that is gone the commit tells.
+    if (io === undefined) return [];
     const named = messages.flatMap((message, partition) =>
       namedFiles(message).map((file) => ({ ...file, partition })),
     );
@@ -102,8 +104,7 @@ export class IcebergSink
   }
 
   targetName(): string {
-    const { table, catalog } = this.#parts.options;
-    return catalog === undefined ? table : `${table} in ${JSON.stringify(catalog)}`;
+    return targetNameOf(this.#parts.options);
   }
 
   async vacuum(context: VacuumContext): Promise<VacuumResult> {
@@ -111,8 +112,10 @@ export class IcebergSink
       const load = () => catalog.loadTable(identifier);
       const loaded = await load();
       const io = loaded === undefined ? undefined : filesOf(this.#parts, loaded);
-      // A table bucket removes unreferenced files itself.
-      if (io === undefined || io.isManaged) return { files: 0, bytes: 0 };
+      // A table bucket removes unreferenced files itself. Other tables may use the files of a table
+      // without garbage collection.
+      const isKept = loaded?.metadata.properties["gc.enabled"]?.toLowerCase() === "false";
+      if (io === undefined || io.isManaged || isKept) return { files: 0, bytes: 0 };
       return await vacuumFiles(io, load, context);
     });
   }

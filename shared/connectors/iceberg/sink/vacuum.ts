@@ -2,14 +2,13 @@ import { MillraceError } from "../../../contract/errors.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../../contract/stream-writer.ts";
 import { isDead, type StagedFolder, vacuumFolders } from "../../kit/vacuum.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
-import type { FileIo } from "../file-io.ts";
+import { type FileIo, storeLocation } from "../file-io.ts";
 import type { TableMetadata } from "../format/types.ts";
 import { newestBatchIn } from "./marker.ts";
 import {
   commitAttemptOf,
   DATA_FOLDER,
   dataAttemptOf,
-  isPlanName,
   METADATA_FOLDER,
   metadataVersionOf,
   ownFolder,
@@ -35,8 +34,11 @@ export async function vacuumFiles(
   const own = `${DATA_FOLDER}/${ownFolder(context)}`;
   const owners = context.formerIncarnations.map((incarnation) => ({ ...context, incarnation }));
   const former = owners.map((owner) => `${DATA_FOLDER}/${ownFolder(owner)}`);
-  const dataFolders = [own, ...former].map((folder) => io.locationOf(folder));
-  const referenced = new ReferencedFiles(io, (path) => dataFolders.some((folder) => path.startsWith(folder)));
+  // The paths in manifests may write the table's location in another way than its metadata does.
+  const dataFolders = [own, ...former].map((folder) => storeLocation(io.locationOf(folder)));
+  const referenced = new ReferencedFiles(io, (path) =>
+    dataFolders.some((folder) => storeLocation(path).startsWith(folder)),
+  );
   const readState = async () => {
     // The open batch is read before the table: a batch that lands in between is in the table.
     const open = await context.readOpenBatch();
@@ -102,8 +104,6 @@ function isDeadMetadata(
   open: OpenBatch | undefined,
   context: VacuumContext,
 ): boolean {
-  // A plan that an open batch needs is young, or is written again with the batch.
-  if (isPlanName(name)) return true;
   const attempt = commitAttemptOf(name);
   if (attempt !== undefined) {
     if (context.formerIncarnations.includes(attempt.incarnation)) return true;

@@ -34,10 +34,11 @@ export interface WritePlan {
   readonly isVended: boolean;
 }
 
+/** Where the files of a planned table are, and how they are reached. */
+export type TablePlace = Pick<WritePlan, "tableUuid" | "location" | "isVended">;
+
 /** The recorded form of a plan: compressed, or the location of a file if it is large. */
-export type RecordedPlan =
-  | { readonly plan: string }
-  | { readonly planFile: string; readonly location: string; readonly isVended: boolean };
+export type RecordedPlan = { readonly plan: string } | ({ readonly planFile: string } & TablePlace);
 
 /** Longest text that the ledger records with the batch. The engine's limit is 16 KiB. */
 const MAX_RECORDED = 12 * 1024;
@@ -66,7 +67,7 @@ export async function planWrite(parts: SinkParts, info: LogicalWriteInfo): Promi
     const { catalog, identifier } = open;
     const loaded = (await catalog.loadTable(identifier)) ?? (await createTable(parts, info.schema, open));
     checkPartitioning(parts, loaded.metadata);
-    return await recorded(planOf(loaded, info), filesOf(parts, loaded), () => parts.runtime.newId());
+    return await recorded(planOf(loaded, info), filesOf(parts, loaded));
   });
 }
 
@@ -104,7 +105,7 @@ function checkPartitioning({ options: { partitionBy, table } }: SinkParts, metad
     "PARTITIONING_DIFFERS",
     `the table ${table} has ${found}, and the option partitionBy is ${JSON.stringify(partitionBy)}`,
     {
-      hint: "Set partitionBy to what the table has, or leave it out. Another engine can change the partitioning of a table.",
+      hint: "Set partitionBy to what the table has, or leave it out, and `millrace run` again. Another engine can change the partitioning of a table.",
     },
   );
 }
@@ -130,36 +131,76 @@ function planOf({ metadata, access }: LoadedTable, info: LogicalWriteInfo): Writ
   };
 }
 
-async function recorded(plan: WritePlan, io: FileIo, newId: () => string): Promise<RecordedPlan> {
+async function recorded(plan: WritePlan, io: FileIo): Promise<RecordedPlan> {
   const bytes = gzipSync(JSON.stringify(plan));
   const text = bytes.toString("base64");
   if (text.length <= MAX_RECORDED) return { plan: text };
-  const planFile = planLocation(plan.location, newId());
+  const planFile = planLocation(plan.location, bytes);
   await io.write(planFile, bytes);
-  return { planFile, location: plan.location, isVended: plan.isVended };
+  const { tableUuid, location, isVended } = plan;
+  return { planFile, tableUuid, location, isVended };
 }
 
-/** Reads a recorded plan. Errors: `TABLE_FILE_MISSING`, `TABLE_NOT_FOUND`. */
+/** Reads a recorded plan. Errors: `TABLE_FILE_MISSING`, `TABLE_NOT_FOUND`, `TABLE_REPLACED`. */
 export async function readPlan(parts: SinkParts, recordedPlan: RecordedPlan): Promise<WritePlan> {
   const bytes =
     "plan" in recordedPlan
       ? Buffer.from(recordedPlan.plan, "base64")
-      : await (await taskFiles(parts, recordedPlan)).read(recordedPlan.planFile);
+      : await readPlanFile(parts, recordedPlan.planFile, recordedPlan);
   return JSON.parse(gunzipSync(bytes).toString()) as WritePlan;
+}
+
+async function readPlanFile(parts: SinkParts, planFile: string, place: TablePlace): Promise<Uint8Array> {
+  try {
+    return await (await taskFiles(parts, place)).read(planFile);
+  } catch (error) {
+    if (!MillraceError.is(error) || error.code !== "TABLE_FILE_MISSING") throw error;
+    throw new MillraceError("PLAN_FILE_MISSING", `the plan of the batch is gone: ${planFile}`, {
+      where: { path: planFile },
+      hint: "Another program removed it. Nothing was committed. The next `millrace run` plans the batch again.",
+    });
+  }
+}
+
+/** Returns where the files of a recorded plan are, also if the plan cannot be read any more. */
+export async function placeOf(parts: SinkParts, recordedPlan: RecordedPlan): Promise<TablePlace> {
+  return "plan" in recordedPlan ? await readPlan(parts, recordedPlan) : recordedPlan;
 }
 
 /**
  * Opens the files of a planned table. Credentials that a catalog vends are not recorded, so they
- * are asked for again.
+ * are asked for again. Errors: `TABLE_NOT_FOUND`, `TABLE_REPLACED`.
  */
-export async function taskFiles(
-  parts: SinkParts,
-  { location, isVended }: Pick<WritePlan, "location" | "isVended">,
-): Promise<FileIo> {
-  if (!isVended) return filesAt(parts, location);
-  return await withCatalog(parts, async ({ catalog, identifier }) => {
-    const loaded = await catalog.loadTable(identifier);
-    if (loaded === undefined) throw tableGone(parts.options.table);
-    return filesOf(parts, loaded);
+export async function taskFiles(parts: SinkParts, place: TablePlace): Promise<FileIo> {
+  if (!place.isVended) return filesAt(parts, place.location);
+  const loaded = await loadPlanned(parts);
+  if (loaded === undefined) throw tableGone(parts.options.table);
+  checkTable(parts, loaded.metadata, place);
+  return filesOf(parts, loaded);
+}
+
+/**
+ * Like `taskFiles`, but returns `undefined` if the table is gone or was made anew: its catalog then
+ * vends no credentials for the files.
+ */
+export async function filesIfThere(parts: SinkParts, place: TablePlace): Promise<FileIo | undefined> {
+  if (!place.isVended) return filesAt(parts, place.location);
+  const loaded = await loadPlanned(parts);
+  return loaded?.metadata["table-uuid"] === place.tableUuid ? filesOf(parts, loaded) : undefined;
+}
+
+async function loadPlanned(parts: SinkParts): Promise<LoadedTable | undefined> {
+  return await withCatalog(parts, ({ catalog, identifier }) => catalog.loadTable(identifier));
+}
+
+/** Throws `TABLE_REPLACED` if the table is not the one of the plan. */
+export function checkTable(
+  { options }: SinkParts,
+  metadata: TableMetadata,
+  { tableUuid }: Pick<WritePlan, "tableUuid">,
+): void {
+  if (metadata["table-uuid"] === tableUuid) return;
+  throw new MillraceError("TABLE_REPLACED", `the table ${options.table} was replaced by another one`, {
+    hint: "Nothing was committed. The next `millrace run` plans the batch again for the new table.",
   });
 }

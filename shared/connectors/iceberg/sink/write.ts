@@ -12,7 +12,7 @@ import { type FilesMessage, filesOfMessages, namedFiles } from "./message.ts";
 import type { SinkParts } from "./open-table.ts";
 import type { Replaces } from "./replace-files.ts";
 import { WRITE_METRICS } from "./write-metrics.ts";
-import { planWrite, type RecordedPlan, readPlan, taskFiles } from "./write-plan.ts";
+import { filesIfThere, placeOf, planWrite, type RecordedPlan, readPlan } from "./write-plan.ts";
 
 /** Notes which files of the table a write replaces. */
 export class IcebergWriteBuilder implements SupportsTruncate, SupportsDynamicOverwrite {
@@ -100,8 +100,9 @@ class TableWrite {
   }
 
   async commit(messages: Messages, batch: BatchContext): Promise<void> {
-    // Nothing is recorded of a batch that was skipped by hand before it was planned.
-    const plan = this.#recorded === undefined ? undefined : await readPlan(this.#parts, this.#recorded);
+    // A batch that was skipped by hand has no messages, and needs no plan.
+    const recorded = messages.length === 0 ? undefined : this.#recorded;
+    const plan = recorded === undefined ? undefined : await readPlan(this.#parts, recorded);
     await commitBatch(this.#parts, {
       batch,
       plan,
@@ -115,8 +116,8 @@ class TableWrite {
     if (batch.commitTried || this.#recorded === undefined) return;
     const paths = messages.flatMap(namedFiles).map(({ path }) => path);
     if (paths.length === 0) return;
-    const io = await taskFiles(this.#parts, await readPlan(this.#parts, this.#recorded));
-    await io.delete(paths);
+    const io = await filesIfThere(this.#parts, await placeOf(this.#parts, this.#recorded));
+    await io?.delete(paths);
   }
 }
 

@@ -16,9 +16,10 @@ import { readSnapshot } from "../../../../shared/connectors/iceberg/read/read-sn
 import type { FilesMessage } from "../../../../shared/connectors/iceberg/sink/message.ts";
 import { filesOf, type SinkParts } from "../../../../shared/connectors/iceberg/sink/open-table.ts";
 import { IcebergSink } from "../../../../shared/connectors/iceberg/sink/table.ts";
-import type { BatchContext, TaskContext } from "../../../../shared/contract/context.ts";
+import type { BatchContext, DataSourceRuntime, TaskContext } from "../../../../shared/contract/context.ts";
 import { parseDdl } from "../../../../shared/contract/ddl/parse.ts";
 import type { JsonValue } from "../../../../shared/contract/json.ts";
+import type { StoreAccess } from "../../../../shared/contract/object-store.ts";
 import { optional } from "../../../../shared/contract/optional.ts";
 import type { OpenBatch, VacuumResult } from "../../../../shared/contract/stream-writer.ts";
 import type { DataWriter } from "../../../../shared/contract/write/data-writer.ts";
@@ -64,10 +65,23 @@ export class Desk {
   /** The calls of `commitTable`. */
   readonly commits: TableCommit[] = [];
   deed: Deed = (commit) => commit();
+  /** Changes what the catalog says about the table. The default changes nothing. */
+  see: (loaded: LoadedTable) => LoadedTable | undefined = (loaded) => loaded;
+  /** The locations that were opened with credentials of the catalog, and those without. */
+  readonly opened: { readonly vended: Set<string>; readonly own: Set<string> } = {
+    vended: new Set(),
+    own: new Set(),
+  };
   #attempts = 0;
 
   constructor(options: Partial<IcebergOptions> = {}) {
-    const runtime = withStores({ ...this.clock.runtime, sleep: async () => undefined });
+    const stores = withStores({ ...this.clock.runtime, sleep: async () => undefined });
+    const runtime: DataSourceRuntime = Object.assign(Object.create(stores) as DataSourceRuntime, {
+      openStore: (location: string, access?: StoreAccess) => {
+        this.opened[access === undefined ? "own" : "vended"].add(location);
+        return stores.openStore(location, access);
+      },
+    });
     const catalog = CATALOG_OPTIONS.parse({ type: "sqlite", path: join(this.folder, "warehouse") });
     this.parts = {
       options: { table: "shop.orders", ...(options as object) },
@@ -83,7 +97,10 @@ export class Desk {
   #watched(catalog: IcebergCatalog): IcebergCatalog {
     return {
       description: catalog.description,
-      loadTable: (table) => catalog.loadTable(table),
+      loadTable: async (table) => {
+        const loaded = await catalog.loadTable(table);
+        return loaded === undefined ? undefined : this.see(loaded);
+      },
       createTable: (table, spec) => catalog.createTable(table, spec),
       commitTable: async (table, base, commit) => {
         this.commits.push(commit);

@@ -182,7 +182,10 @@ export class SqlCatalog implements IcebergCatalog {
     throw new MillraceError(
       "LOCATION_NOT_SUPPORTED",
       `a location in a SQL catalog has at most ${LONGEST_LOCATION} characters, and the metadata file has ${location.length}`,
-      { where: { path: location }, hint: "Choose a shorter warehouse, or a shorter name of the table." },
+      {
+        where: { path: location },
+        hint: "Choose a shorter warehouse, or a shorter name of the table, and `millrace run` again.",
+      },
     );
   }
 

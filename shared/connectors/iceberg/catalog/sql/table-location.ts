@@ -37,7 +37,10 @@ export function locationOf(openStore: OpenStore, given: string, what: string): s
     throw new MillraceError(
       "LOCATION_NOT_SUPPORTED",
       `${what} is ${location}, and some readers of Iceberg find no file whose path contains % # ? or \\`,
-      { where: { path: location }, hint: "Choose a folder whose path has none of these characters." },
+      {
+        where: { path: location },
+        hint: "Choose a folder whose path has none of these characters, and `millrace run` again.",
+      },
     );
   const trimmed = location.replace(/\/+$/, "");
   return trimmed.startsWith("/") ? `file://${trimmed}` : trimmed;
