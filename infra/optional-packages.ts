@@ -47,6 +47,12 @@ function isOf(name: OptionalPackage, path: string): boolean {
   return path === name || path.startsWith(`${name}/`);
 }
 
+/**
+ * Modules that import an optional package and that only one option of a connector needs. An import
+ * of the connector does not tell whether that option is set.
+ */
+const OF_ONE_OPTION = [".js", ".ts"].map((type) => `*/connectors/iceberg/catalog/sql/postgres${type}`);
+
 /** Returns the imports of these packages in a file, direct ones and those through other files. */
 function importsOf(entry: string, packages: readonly string[]): readonly string[] {
   try {
@@ -59,7 +65,7 @@ function importsOf(entry: string, packages: readonly string[]): readonly string[
       platform: "node",
       format: "esm",
       mainFields: ["module", "main"],
-      external: [...packages],
+      external: [...packages, ...OF_ONE_OPTION],
       logLevel: "silent",
     });
     const imports = Object.values(metafile?.outputs ?? {}).flatMap((output) => output.imports);
@@ -107,10 +113,15 @@ function wasmPath(entry: string): string | undefined {
   return undefined;
 }
 
+/** What the connector imports of a package, if that is not its main entry. */
+const ENTRIES: { readonly [Name in OptionalPackage]?: string } = { "parquet-wasm": "parquet-wasm/esm" };
+
 /** Tells esbuild to leave out the packages that are not installed. */
 export function leftOutArguments(entry: string): Record<string, string> {
   const standIn = commonJsPath("../functions/left-out");
-  return Object.fromEntries(absentPackages(entry).map((name) => [`--alias:${name}`, standIn]));
+  return Object.fromEntries(
+    absentPackages(entry).map((name) => [`--alias:${ENTRIES[name] ?? name}`, standIn]),
+  );
 }
 
 /**

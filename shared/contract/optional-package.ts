@@ -48,17 +48,20 @@ function isMissing(name: OptionalPackage, error: unknown): boolean {
   return error.message.startsWith(`Cannot find package '${name}' `) || "isLeftOut" in error;
 }
 
-/** Wraps the schema of a data source's options: `load` runs before the options are checked. */
+/**
+ * Wraps the schema of a data source's options: `load` runs before the options are checked. It gets
+ * the options as they are, for a package that only one of them needs.
+ */
 export function loadingFirst<Input, Output>(
   schema: OptionsSchema<Input, Output>,
-  load: () => Promise<unknown>,
+  load: (options: unknown) => Promise<unknown>,
 ): OptionsSchema<Input, Output> {
   const standard = schema["~standard"];
   return {
     "~standard": {
       ...standard,
       async validate(value) {
-        await load();
+        await load(value);
         return await standard.validate(value);
       },
     },

@@ -36,7 +36,7 @@ const PIPELINES = {
      export default pipeline("orders").readStream.format(Rate)
        .writeStream.format(Postgres).options({ table: "orders" });`,
   iceberg: intoIceberg({ type: "glue", warehouse: "s3://lake/tables" }),
-  catalog: intoIceberg({ type: "postgres", url: "postgres://localhost/lake", warehouse: "lake" }),
+  catalog: intoIceberg({ type: "postgres", url: "postgres://localhost/lake", warehouse: "s3://lake/tables" }),
   registered: `import { pipeline } from "millrace";
      import { ArrowTable } from "millrace/connectors/arrow-table";
      import { Iceberg } from "millrace/connectors/iceberg";

@@ -6,11 +6,11 @@ import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { SupportsWrite } from "../../contract/write/table.ts";
 import type { FileIo } from "./file-io.ts";
-import { loadParquetWriter } from "./files/parquet-file.ts";
 import { arrowSchemaOf } from "./format/arrow-schema.ts";
 import { currentSchema } from "./format/metadata.ts";
 import type { TableMetadata } from "./format/types.ts";
 import { type IcebergOptions, OPTIONS, type ParsedOptions } from "./options.ts";
+import { loadPackages } from "./packages.ts";
 import { IcebergReader, type SnapshotSlice } from "./read/reader.ts";
 import { filesOf, sinkParts, withCatalog } from "./sink/open-table.ts";
 import { IcebergSink } from "./sink/table.ts";
@@ -28,7 +28,7 @@ export class Iceberg extends DataSource<ParsedOptions> {
   /** The schema that validates `IcebergOptions`. */
   static readonly optionsSchema: OptionsSchema<IcebergOptions, ParsedOptions> = loadingFirst(
     OPTIONS,
-    loadParquetWriter,
+    loadPackages,
   );
 
   /** Returns the current columns of the table. Errors: `TABLE_NOT_FOUND`, those of the catalog. */

@@ -1,6 +1,6 @@
 import type { Runtime } from "../../../../contract/context.ts";
 import { MillraceError } from "../../../../contract/errors.ts";
-import { Server } from "../../../kit/postgres/connection.ts";
+import { loadDriver, Server } from "../../../kit/postgres/connection.ts";
 import { stateOf } from "../../../kit/postgres/errors.ts";
 import type { ServerOptions } from "../../../kit/postgres/server-options.ts";
 import type { Session } from "../../../kit/postgres/session.ts";
@@ -16,6 +16,11 @@ const CONTENTION = /^(?:40|55P03)/;
 const CREATED_AT_ONCE = /^(?:23505|42P07)/;
 /** SQLSTATEs of a wrong password, and of missing rights. */
 const DENIED = /^(?:28|42501)/;
+
+/** Loads the package that this catalog needs. Error: `DEPENDENCY_MISSING`. */
+export async function loadPostgres(): Promise<void> {
+  await loadDriver();
+}
 
 /**
  * A SQL catalog in PostgreSQL. Each call has a connection of its own: on AWS a function may stand
