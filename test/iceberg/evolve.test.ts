@@ -118,6 +118,7 @@ describe.skipIf(!hasPython || !hasIceberg())(
           });
         }
       },
+      FOUR_READERS_TIMEOUT,
     );
 
     it("A column that Spark dropped comes back empty, and one that it renamed is a new column", async () => {
