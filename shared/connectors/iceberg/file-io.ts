@@ -146,8 +146,8 @@ export class FileIo {
 }
 
 /**
- * AWS names the hidden buckets behind the tables of S3 Tables like this. A Glue catalog may have such
- * a table, too.
+ * AWS names the hidden buckets behind the tables of S3 Tables like this. A Glue catalog may have
+ * such a table, too.
  */
 function isInTableBucket(location: string): boolean {
   return /^s3:\/\/[^/]+--table-s3(?:\/|$)/.test(storeLocation(location));
