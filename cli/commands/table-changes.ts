@@ -44,7 +44,7 @@ export async function expireCommand(name: string, flags: ExpireFlags): Promise<n
     const plan = await planExpire(changesOf(table, "expire"), retention);
     let result = publicExpiry(plan);
     if (result.snapshots.length + result.refs.length === 0 && !flags.json) {
-      printLine(`${table.name}: nothing expires, and ${plural(plan.keptSnapshots, "snapshot")} stay`);
+      printLine(`${table.name}: nothing expires, snapshots kept: ${plan.keptSnapshots}`);
       return EXIT.ok;
     }
     const isDryRun = flags.dryRun === true || flags.yes !== true;

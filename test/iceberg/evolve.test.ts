@@ -10,6 +10,9 @@ import { ownRows } from "./support/own-table.ts";
 import { PythonReaders, type Row, type Selection, SparkReader, sorted } from "./support/readers.ts";
 import { IcebergStream } from "./support/stream.ts";
 
+/** Milliseconds for five filters in each of four readers, of which one starts Spark. */
+const FOUR_READERS_TIMEOUT = 600_000;
+
 const BEFORE = "i int NOT NULL, f float, d decimal(5,2), s struct<a:int>, l array<int>, m map<string,float>";
 const AFTER =
   "extra string, I bigint, f double, D decimal(12,2), s struct<b:string, A:bigint>, l array<bigint>, m map<string,double>";
@@ -118,6 +121,7 @@ describe.skipIf(!hasPython || !hasIceberg())(
           });
         }
       },
+      FOUR_READERS_TIMEOUT,
     );
 
     it("A column that Spark dropped comes back empty, and one that it renamed is a new column", async () => {
