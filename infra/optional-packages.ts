@@ -6,7 +6,7 @@ import {
   OPTIONAL_PACKAGES,
   type OptionalPackage,
 } from "../shared/contract/optional-package.ts";
-import { commonJsPath } from "./package-paths.ts";
+import { commonJsPath, modulePath } from "./package-paths.ts";
 import type { MicroBatchPipelineProps } from "./props.ts";
 
 const require = createRequire(import.meta.url);
@@ -51,7 +51,7 @@ function isOf(name: OptionalPackage, path: string): boolean {
  * Modules that import an optional package and that only one option of a connector needs. An import
  * of the connector does not tell whether that option is set.
  */
-const OF_ONE_OPTION = [".js", ".ts"].map((type) => `*/connectors/iceberg/catalog/sql/postgres${type}`);
+const OF_ONE_OPTION = ["../shared/connectors/iceberg/catalog/sql/postgres"].map(modulePath);
 
 /** Returns the imports of these packages in a file, direct ones and those through other files. */
 function importsOf(entry: string, packages: readonly string[]): readonly string[] {
