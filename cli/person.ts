@@ -77,7 +77,7 @@ export async function withConsent(
 
 async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new MillraceError("USAGE", "this changes something, and there is no terminal to ask on", {
+    throw new MillraceError("USAGE", "this changes the pipeline, and there is no terminal to ask on", {
       hint: "Look with --dry-run; then give --yes.",
     });
   }
