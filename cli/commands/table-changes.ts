@@ -44,7 +44,8 @@ export async function expireCommand(name: string, flags: ExpireFlags): Promise<n
     const plan = await planExpire(changesOf(table, "expire"), retention);
     let result = publicExpiry(plan);
     if (result.snapshots.length + result.refs.length === 0 && !flags.json) {
-      printLine(`${table.name}: nothing expires, snapshots kept: ${plan.keptSnapshots}`);
+      const kept = plan.keptSnapshots;
+      printLine(`${table.name}: nothing is old enough to expire (see --older-than), snapshots kept: ${kept}`);
       return EXIT.ok;
     }
     const isDryRun = flags.dryRun === true || flags.yes !== true;
@@ -116,7 +117,7 @@ export async function rollbackCommand(name: string, flags: RollbackFlags): Promi
     const { from, to, hidden, shown } = plan;
     return await withConsent(
       {
-        shown: `${table.name}: rollback\n${describeRollback(plan)}`,
+        shown: `${table.name}: rollback\n${describeRollback(table.name, plan)}`,
         question: "Roll back?",
         done: `${table.name}: snapshot ${to.id} is the current one`,
         result: {
@@ -142,7 +143,7 @@ function targetOf({ toSnapshot, toTimestamp }: RollbackFlags): RollbackTarget {
   });
 }
 
-function describeRollback({ from, to, hidden, shown }: RollbackPlan): string {
+function describeRollback(table: string, { from, to, hidden, shown }: RollbackPlan): string {
   const rows = (name: string, snapshots: readonly SnapshotInfo[]): [string, string][] => {
     const lines: [string, string][] = snapshots
       .slice(0, MAX_SHOWN)
@@ -160,7 +161,7 @@ function describeRollback({ from, to, hidden, shown }: RollbackPlan): string {
       "pipelines",
       "go on after their newest batch: rows of hidden batches are not written again, unless you move the offset with `millrace rewind`",
     ],
-    ["undo", `millrace table rollback --to-snapshot ${from.id}, until it expires`],
+    ["undo", `millrace table rollback ${table} --to-snapshot ${from.id}, until it expires`],
   ]);
 }
 

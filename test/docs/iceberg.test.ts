@@ -75,7 +75,7 @@ describe.skipIf(!hasPython)("the commands of docs/iceberg.md", () => {
     expect(output).toMatch(/append +\+85 +85 +7 +quakes batch 0/);
     expect(output).toContain("4.5 … 6.4");
     expect(output).toContain("7 files, 85 rows");
-    expect(output).toContain("demo.earthquakes: nothing expires");
+    expect(output).toContain("demo.earthquakes: nothing is old enough to expire");
   });
 
   it("A table is divided by day, and a pipeline reads it back", async () => {

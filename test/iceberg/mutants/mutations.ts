@@ -84,7 +84,7 @@ export const ICEBERG_MUTATIONS: readonly IcebergMutation[] = [
     edits: [
       {
         file: SNAPSHOT,
-        find: `        { type: "assert-ref-snapshot-id", ref: "main", "snapshot-id": parentId ?? null },\n`,
+        find: `        { type: "assert-ref-snapshot-id", ref: MAIN, "snapshot-id": parentId ?? null },\n`,
         replace: "",
       },
     ],

@@ -36,8 +36,11 @@ export function evolutionOf(metadata: TableMetadata, plan: WritePlan | undefined
   const baseLastColumnId = plan.evolves?.baseLastColumnId ?? plan.lastColumnId;
   if (coversFields(current.fields, plan.schema.fields, baseLastColumnId))
     return { schema: current, requirements, updates: [] };
-  if (currentId !== plan.evolves?.baseSchemaId || metadata["last-column-id"] !== baseLastColumnId)
-    throw tableChanged("columns", metadata);
+  const isAsPlanned =
+    currentId === plan.evolves?.baseSchemaId &&
+    metadata["last-column-id"] === baseLastColumnId &&
+    (plan.evolves.isFirst === undefined || metadata.snapshots.length === 0);
+  if (!isAsPlanned) throw tableChanged("columns", metadata);
   const schema = { ...plan.schema, "schema-id": schemaIdFor(metadata, plan.schema) };
   return {
     schema,

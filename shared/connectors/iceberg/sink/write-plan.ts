@@ -11,6 +11,7 @@ import { icebergSchemaOf } from "../format/schema.ts";
 import type { IcebergSchema, PartitionField, PartitionSpec, TableMetadata } from "../format/types.ts";
 import { planLocation } from "./names.ts";
 import { filesAt, filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
+import { replacedSchema } from "./unwritten-table.ts";
 
 /**
  * What planning found out about the table. Tasks write their files by it and the commit checks it,
@@ -22,7 +23,12 @@ export interface WritePlan {
   /** The columns of the files, with their field ids. */
   readonly schema: IcebergSchema;
   /** Present if the commit must give the table this schema: what the table had before. */
-  readonly evolves?: { readonly baseSchemaId: number; readonly baseLastColumnId: number };
+  readonly evolves?: {
+    readonly baseSchemaId: number;
+    readonly baseLastColumnId: number;
+    /** Present if the columns replace all that the table had, so that it must have no rows. */
+    readonly isFirst?: true;
+  };
   /** The greatest field id after the commit. */
   readonly lastColumnId: number;
   readonly spec: PartitionSpec;
@@ -66,7 +72,7 @@ export async function planWrite(parts: SinkParts, info: LogicalWriteInfo): Promi
   return await withCatalog(parts, async (open) => {
     const { catalog, identifier } = open;
     const loaded = (await catalog.loadTable(identifier)) ?? (await createTable(parts, info.schema, open));
-    checkPartitioning(parts, loaded.metadata);
+    checkPartitioning(parts, loaded);
     return await recorded(planOf(loaded, info), filesOf(parts, loaded));
   });
 }
@@ -90,8 +96,9 @@ async function createTable(
 }
 
 /** Throws `PARTITIONING_DIFFERS` if the pipeline names another partitioning than the table has. */
-function checkPartitioning({ options: { partitionBy, table } }: SinkParts, metadata: TableMetadata): void {
+function checkPartitioning({ options: { partitionBy, table } }: SinkParts, loaded: LoadedTable): void {
   if (partitionBy === undefined) return;
+  const { metadata } = loaded;
   const schema = currentSchema(metadata);
   const textOf = (fields: readonly PartitionField[]) =>
     fields
@@ -105,28 +112,41 @@ function checkPartitioning({ options: { partitionBy, table } }: SinkParts, metad
     "PARTITIONING_DIFFERS",
     `the table ${table} has ${found}, and the option partitionBy is ${JSON.stringify(partitionBy)}`,
     {
-      hint: "Set partitionBy to what the table has, or leave it out, and `millrace run` again. Another engine can change the partitioning of a table.",
+      hint: isTarget(loaded)
+        ? "Set partitionBy to what the table has, or leave it out, and `millrace run` again. Another engine can change the partitioning of a table."
+        : "A run has created the table, and it has no rows yet. Set partitionBy to what the table has, or drop the table with another program, such as pyiceberg's drop_table, or name another one in the option table. Then `millrace run` again.",
     },
   );
 }
 
-function planOf({ metadata, access }: LoadedTable, info: LogicalWriteInfo): WritePlan {
+function planOf(loaded: LoadedTable, info: LogicalWriteInfo): WritePlan {
+  const { metadata, access } = loaded;
   const current = currentSchema(metadata);
   const baseLastColumnId = metadata["last-column-id"];
-  const target = planSchema(current, baseLastColumnId, info.schema, info.onSchemaChange ?? "fail");
+  const replaced = isTarget(loaded) ? undefined : replacedSchema(metadata, info.schema);
+  const { schema, lastColumnId, changes, ignored } =
+    replaced === undefined
+      ? planSchema(current, baseLastColumnId, info.schema, info.onSchemaChange ?? "fail")
+      : { ...replaced, changes: undefined, ignored: [] };
   return {
     tableUuid: metadata["table-uuid"],
     location: metadata.location,
-    schema: target.schema,
-    ...(target.changes.length === 0
+    schema,
+    ...(changes?.length === 0
       ? {}
-      : { evolves: { baseSchemaId: current["schema-id"], baseLastColumnId } }),
-    lastColumnId: target.lastColumnId,
+      : {
+          evolves: {
+            baseSchemaId: current["schema-id"],
+            baseLastColumnId,
+            ...(replaced === undefined ? {} : { isFirst: true }),
+          },
+        }),
+    lastColumnId,
     spec: currentSpec(metadata),
     properties: Object.fromEntries(
       Object.entries(metadata.properties).filter(([name]) => name.startsWith("write.")),
     ),
-    ignored: target.ignored,
+    ignored,
     isVended: access !== undefined,
   };
 }

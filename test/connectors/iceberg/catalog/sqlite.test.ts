@@ -347,3 +347,12 @@ describe("the name of a table", () => {
     );
   });
 });
+
+describe("a SQLite catalog in a place that takes no folders", () => {
+  it("A catalog whose folder cannot be made is an error, and Node does not try for ever", async () => {
+    const catalog = await openSqlite("/proc/millrace-nowhere/warehouse");
+    const error = await failure(() => catalog.createTable(ORDERS, NEW_TABLE));
+    expect(error.code).toBe("CATALOG_FAILED");
+    await catalog.close();
+  });
+});

@@ -325,6 +325,40 @@ describe("the save mode of an Iceberg table", () => {
     expect(await desk.sink.exists()).toBe(true);
   });
 
+  it("A table without rows takes the columns of the batch, if a first run with other ones failed", async () => {
+    const desk = new Desk();
+    await desk.stage({ ddl: "id double, wrong int, tags array<int>", tasks: [] });
+    const ddl = "id bigint, name string, tags array<int>";
+    const row = { id: 1, name: "a", tags: [7] };
+    await desk.write(0, [], { ddl, tasks: [[row]] });
+    expect(await desk.rows()).toEqual([row]);
+    const { schemas } = await desk.metadata();
+    expect(schemas.at(-1)?.fields.map(({ id, name, type }) => [id, name, typeof type])).toEqual([
+      [5, "id", "string"],
+      [6, "name", "string"],
+      [3, "tags", "object"],
+    ]);
+    await expect(desk.stage({ ddl: "id double", context: { batchId: 1 }, tasks: [] })).resolves.toBeDefined();
+    await expect(
+      desk.stage({ ddl: "id bigint, other int", context: { batchId: 1 }, tasks: [] }),
+    ).rejects.toThrow(coded("SCHEMA_CHANGED"));
+  });
+
+  it("Columns of a table that got rows in the meantime are not replaced", async () => {
+    const desk = new Desk();
+    await desk.stage({ ddl: "id bigint, wrong int", tasks: [] });
+    const other = { ddl: "id bigint, wrong string" };
+    const mine = await desk.stage({
+      ...other,
+      tasks: [[{ id: 1, wrong: "x" }]],
+      context: { pipeline: "returns" },
+    });
+    const first = { ddl: "id bigint, wrong int" };
+    await desk.write(0, [], { ...first, tasks: [[{ id: 1, wrong: 2 }]] });
+    await expect(desk.finalize(mine, other)).rejects.toThrow(coded("TABLE_CHANGED"));
+    expect(await desk.rows()).toEqual([{ id: 1, wrong: 2 }]);
+  });
+
   it("A table with another partitioning than the option says is refused when the batch is planned", async () => {
     const desk = new Desk({ partitionBy: ["bucket(4, id)"] });
     await desk.write(0, [1]);
