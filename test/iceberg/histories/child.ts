@@ -96,8 +96,8 @@ async function outcome(request: WorkerRequest): Promise<WorkerAnswer> {
   }
 }
 
-process.on("message", async (request: WorkerRequest) => {
-  process.send?.(await outcome(request));
+process.on("message", (request: WorkerRequest) => {
+  void outcome(request).then((sent) => process.send?.(sent));
 });
 process.once("disconnect", () => process.exit());
 process.send?.("ready");
