@@ -7,9 +7,9 @@ import type { IcebergSchema, NestedField, TableMetadata } from "../format/types.
 
 /**
  * Returns the columns of the rows as those of a table that was created and has no rows. A first run
- * may have failed because of a wrong type, and the table was created with it. Returns `undefined` if
- * the table has these columns already; it may have others, because another pipeline may be about to
- * write them. Also `undefined` if the table is partitioned by a column that changes.
+ * may have failed because of a wrong type, and the table was created with it. Returns `undefined`
+ * if the table has these columns already; it may have others, because another pipeline may be about
+ * to write them. Also `undefined` if the table is partitioned by a column that changes.
  */
 export function replacedSchema(
   metadata: TableMetadata,

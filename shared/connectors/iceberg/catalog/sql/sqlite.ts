@@ -195,7 +195,8 @@ async function makeFolder(folder: string): Promise<number> {
   }
   const parent = parentOf(folder);
   const rights = await makeFolder(parent);
-  // Not with `recursive`: Node then tries for ever if the file system takes no folders, as in /proc.
+  // Not with `recursive`: Node then tries for ever if the file system takes no folders, as in
+  // /proc.
   await mkdir(folder, { mode: rights }).catch((error: unknown) => {
     // Another process was faster.
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
