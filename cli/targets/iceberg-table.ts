@@ -8,9 +8,13 @@ import {
   DEFAULT_CATALOG,
   type ParsedCatalogOptions,
 } from "../../shared/connectors/iceberg/catalog/options.ts";
-import { FileIo } from "../../shared/connectors/iceberg/file-io.ts";
+import type { FileIo } from "../../shared/connectors/iceberg/file-io.ts";
 import { parseMetadata } from "../../shared/connectors/iceberg/format/metadata.ts";
-import { loadTable, type TableParts } from "../../shared/connectors/iceberg/maintenance/table-parts.ts";
+import {
+  filesOf as filesOfLoaded,
+  loadTable,
+  type TableParts,
+} from "../../shared/connectors/iceberg/maintenance/table-parts.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
 import { parseOptions } from "../../shared/contract/options/parse.ts";
@@ -28,8 +32,8 @@ export interface NamedTable {
 }
 
 /** Returns the files of a table. */
-export function filesOf({ metadata, access }: LoadedTable): FileIo {
-  return new FileIo(openStore, metadata.location, { access });
+export function filesOf(loaded: LoadedTable): FileIo {
+  return filesOfLoaded({ openStore }, loaded);
 }
 
 /**

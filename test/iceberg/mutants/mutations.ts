@@ -60,8 +60,8 @@ export const ICEBERG_MUTATIONS: readonly IcebergMutation[] = [
     edits: [
       {
         file: COMMIT,
-        find: "if (hasLanded(loaded.metadata, toCommit, parts)) return;",
-        replace: "if (attempt === 1 && hasLanded(loaded.metadata, toCommit, parts)) return;",
+        find: "if (hasBatch(metadata, batch)) return { result: undefined };",
+        replace: "if (files === undefined && hasBatch(metadata, batch)) return { result: undefined };",
       },
     ],
   },

@@ -7,7 +7,7 @@ import type { Snapshot, TableMetadata, TableUpdate } from "../format/types.ts";
 import { filesIn, manifestsOf } from "../read/live-files.ts";
 import { ReferencedFiles } from "../sink/referenced-files.ts";
 import { type Expired, expiredOf, type Retention } from "./retention.ts";
-import { commitChange, filesOf, loadTable, type TableParts } from "./table-parts.ts";
+import { changeTable, filesOf, loadTable, type TableParts } from "./table-parts.ts";
 
 /** Snapshots whose manifest lists are read at once. */
 const LISTS_AT_ONCE = 8;
@@ -165,7 +165,7 @@ async function apply(
 ): Promise<ExpireResult> {
   const shown = new Set(expired.snapshots.map((snapshot) => snapshot["snapshot-id"]));
   const shownRefs = new Set(expired.refs);
-  await commitChange(parts, ({ metadata }) => {
+  await changeTable(parts, ({ metadata }) => {
     const still = expiredOf(metadata, retention, now);
     const ids = still.snapshots.map((snapshot) => snapshot["snapshot-id"]).filter((id) => shown.has(id));
     const refs = still.refs.filter((name) => shownRefs.has(name));

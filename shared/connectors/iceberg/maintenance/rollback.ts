@@ -1,7 +1,7 @@
 import { MillraceError } from "../../../contract/errors.ts";
 import type { TableMetadata } from "../format/types.ts";
 import { ancestorIds, type SnapshotInfo, snapshotsOf } from "./snapshots.ts";
-import { commitChange, loadTable, type TableParts } from "./table-parts.ts";
+import { changeTable, loadTable, type TableParts } from "./table-parts.ts";
 
 /** The snapshot to go back to: by its id, or the newest one of a time in epoch milliseconds. */
 export type RollbackTarget = { readonly snapshotId: bigint } | { readonly timestamp: number };
@@ -65,7 +65,7 @@ function notFound(problem: string, { location }: TableMetadata): MillraceError {
 
 /** Errors: `TABLE_MOVED_ON`, `COMMIT_CONFLICTS`. */
 async function apply(parts: TableParts, fromId: bigint, toId: bigint): Promise<void> {
-  await commitChange(parts, ({ metadata }) => {
+  await changeTable(parts, ({ metadata }) => {
     const currentId = metadata["current-snapshot-id"];
     // An earlier try, whose answer was lost, has landed.
     if (currentId === toId) return { result: undefined };

@@ -1,7 +1,8 @@
 import type { Runtime } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
-import { backOff, type RetryPolicy } from "../../../contract/retry.ts";
-import type { IcebergCatalog, LoadedTable, TableCommit, TableIdentifier } from "../catalog/catalog.ts";
+import type { RetryPolicy } from "../../../contract/retry.ts";
+import type { IcebergCatalog, LoadedTable, TableIdentifier } from "../catalog/catalog.ts";
+import { commitChange, type PreparedChange } from "../catalog/commit-change.ts";
 import { tableNameOf } from "../catalog/identifier.ts";
 import { FileIo, type OpenStore } from "../file-io.ts";
 
@@ -14,10 +15,14 @@ export interface TableParts {
 }
 
 /** Loads the table. Error: `TABLE_NOT_FOUND`. */
-export async function loadTable({ catalog, identifier }: TableParts): Promise<LoadedTable> {
-  const loaded = await catalog.loadTable(identifier);
-  if (loaded !== undefined) return loaded;
-  throw new MillraceError(
+export async function loadTable(parts: TableParts): Promise<LoadedTable> {
+  const loaded = await parts.catalog.loadTable(parts.identifier);
+  if (loaded === undefined) throw missing(parts);
+  return loaded;
+}
+
+function missing({ catalog, identifier }: TableParts): MillraceError {
+  return new MillraceError(
     "TABLE_NOT_FOUND",
     `there is no table ${tableNameOf(identifier)} in the ${catalog.description}`,
     { hint: "Check the name, and --home if the catalog is in a home. `millrace run` creates the table." },
@@ -34,33 +39,18 @@ export function filesOf(
 
 const CONFLICTS: RetryPolicy = { attempts: 10, firstDelay: 100, longestDelay: 5_000 };
 
-/** A change as it is for a table that was just loaded. */
-export interface PreparedChange<T> {
-  /** Absent if there is nothing to commit: an earlier try landed, or another program was faster. */
-  readonly commit?: TableCommit;
-  readonly result: T;
-}
-
-/**
- * Commits a change. After a conflict or an answer that was lost, the table is loaded again, and
- * `prepare` decides anew. Errors: `COMMIT_CONFLICTS`, those of the catalog and of `prepare`.
- */
-export async function commitChange<T>(
+/** Commits a change of `millrace table`. Errors: `TABLE_NOT_FOUND`, `COMMIT_CONFLICTS`. */
+export async function changeTable<T>(
   parts: TableParts,
   prepare: (loaded: LoadedTable) => PreparedChange<T>,
 ): Promise<T> {
-  const { catalog, identifier, runtime } = parts;
-  let failure: MillraceError | undefined;
-  for (let attempt = 1; attempt <= CONFLICTS.attempts; attempt++) {
-    if (attempt > 1) await runtime.sleep(backOff(CONFLICTS, attempt - 1, () => runtime.random()));
-    const loaded = await loadTable(parts);
-    const { commit, result } = prepare(loaded);
-    if (commit === undefined) return result;
-    const answer = await catalog.commitTable(identifier, loaded, commit);
-    if (answer.outcome === "committed") return result;
-    failure = answer.outcome === "unknown" ? answer.cause : conflicts(identifier, answer.reason);
-  }
-  throw failure as MillraceError;
+  const options = {
+    ...parts,
+    policy: CONFLICTS,
+    missing: () => missing(parts),
+    conflicts: (reason: string) => conflicts(parts.identifier, reason),
+  };
+  return await commitChange(options, prepare);
 }
 
 function conflicts(identifier: TableIdentifier, reason: string): MillraceError {

@@ -1,30 +1,17 @@
-import { isCommitted } from "../../../contract/committed-batch.ts";
-import type { BatchContext } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
-import { backOff, type RetryPolicy } from "../../../contract/retry.ts";
-import type { LoadedTable, TableCommit } from "../catalog/catalog.ts";
-import type { DataFile, TableMetadata } from "../format/types.ts";
-import { newestBatchOf, snapshotIdOf, snapshotWith } from "./marker.ts";
+import type { RetryPolicy } from "../../../contract/retry.ts";
+import { commitChange } from "../catalog/commit-change.ts";
+import { hasBatch } from "./marker.ts";
 import { CommitNames } from "./names.ts";
-import { NewSnapshotFiles } from "./new-snapshot.ts";
-import { filesOf, type OpenCatalog, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
-import type { Replaces } from "./replace-files.ts";
-import { checkTable, type WritePlan } from "./write-plan.ts";
+import { type BatchToCommit, NewSnapshotFiles } from "./new-snapshot.ts";
+import { filesOf, type SinkParts, tableGone, withCatalog } from "./open-table.ts";
+import { checkTable } from "./write-plan.ts";
 
 /**
  * Other writers make conflicts. Each try loads the table again, so a try that waits long enough
  * meets a table at rest.
  */
 const CONFLICTS: RetryPolicy = { attempts: 20, firstDelay: 100, longestDelay: 5_000 };
-
-/** A batch to commit. */
-export interface BatchToCommit {
-  readonly batch: BatchContext;
-  /** Absent if no plan was recorded: the batch is skipped by hand. */
-  readonly plan: WritePlan | undefined;
-  readonly added: readonly DataFile[];
-  readonly replaces: Replaces;
-}
 
 /**
  * Commits a batch in one request: its files, its marker, and the columns that are new. Each try
@@ -33,41 +20,26 @@ export interface BatchToCommit {
  * `TABLE_CHANGED`, `COMMIT_CONFLICTS`, `CATALOG_FAILED`, `CATALOG_DENIED`.
  */
 export async function commitBatch(parts: SinkParts, toCommit: BatchToCommit): Promise<void> {
-  await withCatalog(parts, (open) => commitWith(open, parts, toCommit));
-}
-
-async function commitWith(open: OpenCatalog, parts: SinkParts, toCommit: BatchToCommit): Promise<void> {
-  const { catalog, identifier } = open;
-  const { runtime } = parts;
+  const { options, runtime } = parts;
+  const { batch, plan } = toCommit;
   let files: NewSnapshotFiles | undefined;
-  let failure: MillraceError | undefined;
-  for (let attempt = 1; attempt <= CONFLICTS.attempts; attempt++) {
-    if (attempt > 1) await runtime.sleep(backOff(CONFLICTS, attempt - 1, () => runtime.random()));
-    const loaded = await catalog.loadTable(identifier);
-    if (loaded === undefined) throw tableGone(parts.options.table);
-    if (hasLanded(loaded.metadata, toCommit, parts)) return;
-    files ??= new NewSnapshotFiles(toCommit, namesOf(loaded, toCommit.batch, runtime.newId()));
-    const commit: TableCommit = await files.commitOn(loaded.metadata, filesOf(parts, loaded), runtime.now());
-    const result = await catalog.commitTable(identifier, loaded, commit);
-    if (result.outcome === "committed") return;
-    failure = result.outcome === "unknown" ? result.cause : conflicts(parts.options.table, result.reason);
-  }
-  throw failure as MillraceError;
-}
-
-function namesOf({ metadata }: LoadedTable, batch: BatchContext, id: string): CommitNames {
-  return new CommitNames(metadata.location, batch, id);
-}
-
-/**
- * True if the table has the batch. Throws if the table is not the one of the plan or the ledger.
- */
-function hasLanded(metadata: TableMetadata, { batch, plan }: BatchToCommit, parts: SinkParts): boolean {
-  if (plan !== undefined) checkTable(parts, metadata, plan);
-  return (
-    isCommitted(batch, newestBatchOf(metadata, batch.pipeline)) ||
-    snapshotWith(metadata, snapshotIdOf(metadata["table-uuid"], batch)) !== undefined
-  );
+  await withCatalog(parts, async (open) => {
+    const settings = {
+      ...open,
+      runtime,
+      policy: CONFLICTS,
+      missing: () => tableGone(options.table),
+      conflicts: (reason: string) => conflicts(options.table, reason),
+    };
+    await commitChange(settings, async (loaded) => {
+      const { metadata } = loaded;
+      if (plan !== undefined) checkTable(parts, metadata, plan);
+      if (hasBatch(metadata, batch)) return { result: undefined };
+      files ??= new NewSnapshotFiles(toCommit, new CommitNames(metadata.location, batch, runtime.newId()));
+      const commit = await files.commitOn(metadata, filesOf(parts, loaded), runtime.now());
+      return { result: undefined, commit };
+    });
+  });
 }
 
 function conflicts(table: string, reason: string): MillraceError {

@@ -1,10 +1,11 @@
 import type { CommittedBatch } from "../../../contract/batch-identity.ts";
+import { isCommitted } from "../../../contract/committed-batch.ts";
 import type { BatchContext } from "../../../contract/context.ts";
 import { MillraceError } from "../../../contract/errors.ts";
 import { isPlainObject, type JsonValue } from "../../../contract/json.ts";
 import type { Offset } from "../../../contract/offset.ts";
 import { sha256 } from "../../kit/sha256.ts";
-import type { Snapshot, TableMetadata } from "../format/types.ts";
+import type { TableMetadata } from "../format/types.ts";
 
 /**
  * What makes a batch recognizable in a table, in three places. The property of its pipeline and
@@ -153,7 +154,12 @@ export function snapshotIdOf(
   return BigInt.asUintN(63, sha256(JSON.stringify(parts)).readBigUInt64BE(0)) || 1n;
 }
 
-/** Returns the snapshot with this id, if the table still has it. */
-export function snapshotWith({ snapshots }: TableMetadata, id: bigint): Snapshot | undefined {
-  return snapshots.find((snapshot) => snapshot["snapshot-id"] === id);
+/**
+ * True if the table has the batch: by its marker or, in a catalog that drops properties, by its
+ * snapshot. Throws `LEDGER_BEHIND_SINK` or `SINK_BEHIND_LEDGER`.
+ */
+export function hasBatch(metadata: TableMetadata, batch: BatchContext): boolean {
+  if (isCommitted(batch, newestBatchOf(metadata, batch.pipeline))) return true;
+  const id = snapshotIdOf(metadata["table-uuid"], batch);
+  return metadata.snapshots.some((snapshot) => snapshot["snapshot-id"] === id);
 }

@@ -45,5 +45,5 @@ export interface NamedFile {
 
 /** Returns the names and sizes of the files of a message. */
 export function namedFiles(message: FilesMessage | null): readonly NamedFile[] {
-  return message?.files.map(({ path, bytes }) => ({ path, bytes })) ?? [];
+  return message?.files ?? [];
 }

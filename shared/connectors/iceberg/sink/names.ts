@@ -81,12 +81,10 @@ export function planLocation(location: string, plan: Uint8Array): string {
 }
 
 /** Java's names: `00007-<uuid>.metadata.json`, also compressed. */
-const METADATA_FILE = /^(\d+)-([0-9a-f-]{36})(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
-/** UUIDs of this program's metadata files begin with "mill" in ASCII. */
-const OWN_UUID = "6d696c6c-";
+const METADATA_FILE = /^(\d+)-[0-9a-f-]{36}(?:\.gz)?\.metadata\.json(?:\.gz)?$/;
 
-/** Returns the version in the name of a metadata file of this program, or with `any` of any one. */
-export function metadataVersionOf(name: string, any: boolean = false): number | undefined {
-  const [, version, uuid] = METADATA_FILE.exec(name) ?? [];
-  return version !== undefined && (any || uuid?.startsWith(OWN_UUID)) ? Number(version) : undefined;
+/** Returns the version in the name of a metadata file. */
+export function metadataVersionOf(name: string): number | undefined {
+  const version = METADATA_FILE.exec(name)?.[1];
+  return version === undefined ? undefined : Number(version);
 }

@@ -1,9 +1,10 @@
 import type { BatchContext } from "../../../contract/context.ts";
 import type { TableCommit } from "../catalog/catalog.ts";
 import type { FileIo } from "../file-io.ts";
-import { decodeManifestList, encodeManifestList } from "../format/manifest-list.ts";
+import { encodeManifestList } from "../format/manifest-list.ts";
 import { headSnapshot, MAIN } from "../format/metadata.ts";
 import type { DataFile, ManifestEntry, ManifestFile, Snapshot, TableMetadata } from "../format/types.ts";
+import { manifestsOf } from "../read/live-files.ts";
 import { checkSpec, evolutionOf } from "./check-plan.ts";
 import { Manifests, type NewSnapshot } from "./manifests.ts";
 import { markerKey, markerText, snapshotIdOf, summaryOf } from "./marker.ts";
@@ -13,8 +14,10 @@ import { type Replaces, removeReplaced } from "./replace-files.ts";
 import { countSummary } from "./snapshot-summary.ts";
 import type { WritePlan } from "./write-plan.ts";
 
-interface Change {
+/** A batch to commit. */
+export interface BatchToCommit {
   readonly batch: BatchContext;
+  /** Absent if no plan was recorded: the batch is skipped by hand. */
   readonly plan: WritePlan | undefined;
   readonly added: readonly DataFile[];
   readonly replaces: Replaces;
@@ -22,12 +25,12 @@ interface Change {
 
 /** Writes the manifests of a batch's snapshot, and says what the catalog must commit. */
 export class NewSnapshotFiles {
-  readonly #change: Change;
+  readonly #change: BatchToCommit;
   readonly #names: CommitNames;
   /** The manifest of the new files does not depend on the snapshot before it. */
   #added: ManifestFile | undefined;
 
-  constructor(change: Change, names: CommitNames) {
+  constructor(change: BatchToCommit, names: CommitNames) {
     this.#change = change;
     this.#names = names;
   }
@@ -110,7 +113,7 @@ export class NewSnapshotFiles {
 
 /** Manifests that only tell which files an earlier snapshot deleted are left out, as in Java. */
 async function liveManifests(io: FileIo, parent: Snapshot): Promise<readonly ManifestFile[]> {
-  const files = decodeManifestList(await io.read(parent["manifest-list"]), parent["manifest-list"]);
+  const files = await manifestsOf(io, parent);
   return files.filter(({ addedFilesCount, existingFilesCount }) => addedFilesCount + existingFilesCount > 0);
 }
 

@@ -1,7 +1,8 @@
+import { atOnce } from "../../kit/at-once.ts";
 import { type FileIo, storeLocation } from "../file-io.ts";
 import { decodeManifest } from "../format/manifest.ts";
-import { decodeManifestList } from "../format/manifest-list.ts";
 import type { ManifestFile, TableMetadata } from "../format/types.ts";
+import { manifestsOf } from "../read/live-files.ts";
 
 /** Number of manifests that are read at once. */
 const AT_ONCE = 8;
@@ -30,14 +31,14 @@ export class ReferencedFiles {
 
   /** Adds the files of snapshots that are new. Error: `TABLE_FILE_MISSING`. */
   async read({ snapshots }: Pick<TableMetadata, "snapshots">): Promise<void> {
-    for (const { "manifest-list": list } of snapshots) {
-      if (this.#lists.has(storeLocation(list))) continue;
-      const unread = decodeManifestList(await this.#io.read(list), list).filter(
+    for (const snapshot of snapshots) {
+      const list = storeLocation(snapshot["manifest-list"]);
+      if (this.#lists.has(list)) continue;
+      const unread = (await manifestsOf(this.#io, snapshot)).filter(
         ({ manifestPath }) => !this.#manifests.has(storeLocation(manifestPath)),
       );
-      for (let i = 0; i < unread.length; i += AT_ONCE)
-        await Promise.all(unread.slice(i, i + AT_ONCE).map((file) => this.#readManifest(file)));
-      this.#lists.add(storeLocation(list));
+      await atOnce(AT_ONCE, unread, (file) => this.#readManifest(file));
+      this.#lists.add(list);
     }
   }
 

@@ -1,6 +1,5 @@
 import type { CommittedBatch } from "../../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../../contract/batch-writer.ts";
-import { isCommitted } from "../../../contract/committed-batch.ts";
 import type { BatchContext } from "../../../contract/context.ts";
 import type {
   DamagedFile,
@@ -16,7 +15,7 @@ import type {
 import type { SupportsWrite, TableCapability } from "../../../contract/write/table.ts";
 import type { LogicalWriteInfo } from "../../../contract/write/write-info.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
-import { newestBatchOf, snapshotIdOf, snapshotWith } from "./marker.ts";
+import { hasBatch, newestBatchOf } from "./marker.ts";
 import { type FilesMessage, namedFiles } from "./message.ts";
 import { filesOf, type SinkParts, withCatalog } from "./open-table.ts";
 import { targetNameOf } from "./target-name.ts";
@@ -72,12 +71,7 @@ export class IcebergSink
   }
 
   async hasCommitted(_batchId: number, batch: BatchContext): Promise<boolean> {
-    return await this.#load((loaded) => {
-      if (loaded === undefined) return false;
-      const { metadata } = loaded;
-      if (isCommitted(batch, newestBatchOf(metadata, batch.pipeline))) return true;
-      return snapshotWith(metadata, snapshotIdOf(metadata["table-uuid"], batch)) !== undefined;
-    });
+    return await this.#load((loaded) => loaded !== undefined && hasBatch(loaded.metadata, batch));
   }
 
   async #load<T>(body: (loaded: LoadedTable | undefined) => T | Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import { MillraceError } from "../../../contract/errors.ts";
 import type { OpenBatch, VacuumContext, VacuumResult } from "../../../contract/stream-writer.ts";
 import { isDead, type StagedFolder, vacuumFolders } from "../../kit/vacuum.ts";
 import type { LoadedTable } from "../catalog/catalog.ts";
+import { hasOwnUuid } from "../catalog/own-uuid.ts";
 import { type FileIo, storeLocation } from "../file-io.ts";
 import type { TableMetadata } from "../format/types.ts";
 import { newestBatchIn } from "./marker.ts";
@@ -66,9 +67,9 @@ export async function vacuumFiles(
       folder: `${METADATA_FOLDER}/`,
       judge: async () => {
         const { open, metadata } = await readState();
+        const isDeadName = deadMetadata(metadata, open, context);
         return (key) =>
-          !referenced.has(io.locationOf(key)) &&
-          isDeadMetadata(key.slice(METADATA_FOLDER.length + 1), metadata, open, context);
+          !referenced.has(io.locationOf(key)) && isDeadName(key.slice(METADATA_FOLDER.length + 1));
       },
     },
   ];
@@ -98,33 +99,37 @@ async function readReferenced(
   }
 }
 
-function isDeadMetadata(
-  name: string,
+/** Returns a test for the names of files in the folder of the metadata. */
+function deadMetadata(
   metadata: TableMetadata | undefined,
   open: OpenBatch | undefined,
   context: VacuumContext,
-): boolean {
-  const attempt = commitAttemptOf(name);
-  if (attempt !== undefined) {
+): (name: string) => boolean {
+  const landed = landedIn(metadata, context);
+  const isLost = lostMetadata(metadata);
+  return (name) => {
+    const attempt = commitAttemptOf(name);
+    if (attempt === undefined) return isLost(name);
     if (context.formerIncarnations.includes(attempt.incarnation)) return true;
-    return attempt.incarnation === context.incarnation && isDead(attempt, landedIn(metadata, context), open);
-  }
-  return isLostMetadata(name, metadata);
+    return attempt.incarnation === context.incarnation && isDead(attempt, landed, open);
+  };
 }
 
 /**
- * True for a metadata file of this program that lost against another commit. Files that the log
- * named once are older than all that it names now.
+ * Returns a test for metadata files of this program that lost against another commit. Files that
+ * the log named once are older than all that it names now.
  */
-function isLostMetadata(name: string, metadata: TableMetadata | undefined): boolean {
-  const version = metadataVersionOf(name);
-  if (version === undefined || metadata === undefined) return false;
-  const log = metadata["metadata-log"].map(({ "metadata-file": file }) =>
+function lostMetadata(metadata: TableMetadata | undefined): (name: string) => boolean {
+  const log = (metadata?.["metadata-log"] ?? []).map(({ "metadata-file": file }) =>
     file.slice(file.lastIndexOf("/") + 1),
   );
-  const oldest = metadataVersionOf(log[0] ?? "", true);
-  const newest = metadataVersionOf(log.at(-1) ?? "", true);
-  if (oldest === undefined || newest === undefined) return false;
-  // The file of the current version is not in its own log.
-  return version >= oldest && version <= newest && !log.includes(name);
+  const named = new Set(log);
+  const oldest = metadataVersionOf(log[0] ?? "");
+  const newest = metadataVersionOf(log.at(-1) ?? "");
+  if (oldest === undefined || newest === undefined) return () => false;
+  return (name) => {
+    const version = hasOwnUuid(name) ? metadataVersionOf(name) : undefined;
+    // The file of the current version is not in its own log.
+    return version !== undefined && version >= oldest && version <= newest && !named.has(name);
+  };
 }
