@@ -101,7 +101,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
       {
         file: "shared/connectors/kit/staging.ts",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
-        find: "${task.attempt}-${task.attemptNumber}-${id}.arrow",
+        find: "${task.attempt}-${task.attemptNumber}-${id}${suffix}",
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is source code
         replace: "1-0-${id.slice(0, 1)}.arrow",
       },
