@@ -1,5 +1,5 @@
 import { type FunctionSettings, parseSettings } from "../shared/aws/settings.ts";
-import type { StallPolicy } from "../shared/contract/pipeline.ts";
+import type { StallPolicy } from "../shared/contract/pipeline-definition.ts";
 
 /** The settings that the construct passes to the functions. */
 export interface Settings extends Omit<FunctionSettings, "stallAfterMilliseconds" | "failStalled"> {

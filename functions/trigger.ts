@@ -1,4 +1,4 @@
-import type { PipelineDefinition } from "../shared/contract/pipeline.ts";
+import type { PipelineDefinition } from "../shared/contract/pipeline-definition.ts";
 import { triggerKind, triggerOf } from "../shared/contract/trigger.ts";
 
 /**

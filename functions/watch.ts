@@ -1,6 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
-import type { StallPolicy } from "../shared/contract/pipeline.ts";
+import type { StallPolicy } from "../shared/contract/pipeline-definition.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import type { WatchOptions } from "../shared/engine/write/task.ts";

@@ -1,4 +1,5 @@
-import type { Pipeline, StallPolicy } from "../shared/contract/pipeline.ts";
+import type { Pipeline } from "../shared/contract/pipeline.ts";
+import type { StallPolicy } from "../shared/contract/pipeline-definition.ts";
 import type { Trigger } from "../shared/contract/trigger.ts";
 import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Home } from "./home.ts";

@@ -73,18 +73,20 @@ export {
   BatchPipeline,
   type Chooser,
   type Chosen,
-  type Configured,
-  type ConfiguredSource,
   Pipeline,
-  type PipelineDefinition,
   type PipelineStart,
   pipeline,
   type Read,
   type ReadStream,
-  type Source,
-  type StallPolicy,
   StreamPipeline,
 } from "./contract/pipeline.ts";
+export type {
+  Configured,
+  ConfiguredSource,
+  PipelineDefinition,
+  StallPolicy,
+} from "./contract/pipeline-definition.ts";
+export type { Source } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,
   type ReadLimit,

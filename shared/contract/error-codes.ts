@@ -12,6 +12,7 @@ import {
 import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
 import { ICEBERG } from "./error-codes/iceberg.ts";
 import type { ErrorMeaning } from "./error-codes/meaning.ts";
+import { CHANGES } from "./error-codes/rows.ts";
 import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
 import { USER_CODE } from "./error-codes/user-code.ts";
 
@@ -25,6 +26,7 @@ export const ERROR_SECTIONS = {
   Tasks: TASKS,
   "The pipeline's own code": USER_CODE,
   "The sink": SINK,
+  "Exchanged rows and changes to rows": CHANGES,
   "Ledger and store": LEDGER_AND_STORE,
   Secrets: SECRETS,
   "`dynamodb`": DYNAMODB,

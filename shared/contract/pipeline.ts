@@ -3,8 +3,12 @@ import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
+import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
+import type { Configured, ConfiguredSource, PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
+import { Source, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
+import type { RowCommand } from "./row-command.ts";
 import {
   checkCondition,
   checkOutputMode,
@@ -14,59 +18,22 @@ import {
   refuseSecondVerb,
 } from "./save-mode.ts";
 import { checkOnSchemaChange } from "./schema-change.ts";
-import type { SchemaLike } from "./schema-like.ts";
+import { TableTarget } from "./table-target.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
 import type { OnSchemaChange } from "./write/write-info.ts";
 
-/** When a partition counts as stalled, and whether its task then fails. */
-export interface StallPolicy {
-  /**
-   * How long the source may deliver no row, or the sink accept none: a duration such as `"5
-   * minutes"`.
-   */
-  readonly after: string;
-  /** If true, the task fails and is retried. If false, the stall is only reported. */
-  readonly fail: boolean;
-}
-
-/** A data source class together with the options that the pipeline sets. */
-export interface Configured {
-  /** The data source class. */
-  readonly dataSource: DataSourceClass<never>;
-  /** The options as the pipeline sets them, not validated. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-/** The source of a pipeline. */
-export interface ConfiguredSource extends Configured {
-  /** The schema set by `.schema()`, which replaces the data source's own. */
-  readonly schema?: SchemaLike;
-  /** The filters set by `.filter()`. Only batch pipelines have filters. */
-  readonly filters?: readonly Filter[];
-}
-
-/** All settings of a pipeline. */
-export interface PipelineDefinition {
-  /** Name of the pipeline. It identifies the pipeline in the ledger. */
-  readonly name: string;
-  /** The source that the pipeline reads. */
-  readonly source: ConfiguredSource;
-  /** The sink that the pipeline writes to. */
-  readonly sink: Configured;
-  /** The trigger set by `.trigger()`. Only stream pipelines have one. */
-  readonly triggered?: Trigger;
-  /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
-  readonly saveMode?: SaveMode;
-  /** Which rows the mode `overwrite` replaces. Absent if it replaces all rows. */
-  readonly overwrites?: Overwrite;
-  /** What each batch of a stream does with the rows of the sink. Absent for `append`. */
-  readonly outputs?: OutputMode;
-  /** What the sink does if the rows have other columns than its table. Absent: its own default. */
-  readonly schemaChange?: OnSchemaChange;
-  /** The policy set by `.stallAfter()`. */
-  readonly stall?: StallPolicy;
-}
+/** The settings that a pipeline may lack. */
+const SETTINGS: ReadonlySet<string> = new Set<keyof PipelineDefinition>([
+  "triggered",
+  "saveMode",
+  "overwrites",
+  "outputs",
+  "mergesStream",
+  "command",
+  "schemaChange",
+  "stall",
+]);
 
 const SHORTEST_STALL_MILLISECONDS = 1000;
 
@@ -95,6 +62,10 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly overwrites?: Overwrite;
   /** The mode set by `.outputMode()`. A stream pipeline without one appends. */
   readonly outputs?: OutputMode;
+  /** The settings of `.merge()`. A stream pipeline without them writes rows as they are. */
+  readonly mergesStream?: MergeStream;
+  /** The command that changes rows of the sink's table. Only a pipeline of `.table()` has one. */
+  readonly command?: RowCommand;
   /** The choice set by `.onSchemaChange()`. Absent: the sink's own default. */
   readonly schemaChange?: OnSchemaChange;
   /**
@@ -108,16 +79,12 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly kind = "millrace.pipeline" as const;
 
   constructor(definition: PipelineDefinition) {
-    const { name, source, sink, triggered, saveMode, overwrites, outputs, schemaChange, stall } = definition;
+    const { name, source, sink, ...others } = definition;
     this.name = name;
     this.source = source;
     this.sink = sink;
-    if (triggered !== undefined) this.triggered = triggered;
-    if (saveMode !== undefined) this.saveMode = saveMode;
-    if (overwrites !== undefined) this.overwrites = overwrites;
-    if (outputs !== undefined) this.outputs = outputs;
-    if (schemaChange !== undefined) this.schemaChange = schemaChange;
-    if (stall !== undefined) this.stall = stall;
+    const set = Object.entries(others).filter(([key, value]) => SETTINGS.has(key) && value !== undefined);
+    Object.assign(this, Object.fromEntries(set));
   }
 
   /** Like `instanceof`, but also true for a pipeline of another copy of the package. */
@@ -179,6 +146,15 @@ export class StreamPipeline<SinkOptions extends object = never> extends Pipeline
   outputMode(outputMode: OutputMode): this {
     return this.with({ outputs: checkOutputMode(outputMode) });
   }
+
+  /**
+   * Takes the rows for changes of the sink's table, and writes the newest state of each key. (Spark:
+   * `create_auto_cdc_flow`.) Guide: docs/merge.md. Throws `MERGE_INVALID`, `FILTER_INVALID` or
+   * `DURATION_INVALID`. A run throws `WRITE_NOT_SUPPORTED` if the sink cannot merge.
+   */
+  merge(options: MergeStreamOptions): this {
+    return this.with({ mergesStream: checkMergeStream(options) });
+  }
 }
 
 /**
@@ -224,50 +200,6 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
   overwritePartitions(): this {
     refuseSecondVerb(this, ".overwritePartitions()");
     return this.with({ saveMode: "overwrite", overwrites: { replaces: "partitions" } });
-  }
-}
-
-/** The first part of a pipeline: its source, with options. */
-export abstract class Source<Options extends object> {
-  /** Name of the pipeline. */
-  protected readonly name: string;
-  /** The data source and the settings so far. */
-  protected readonly source: ConfiguredSource;
-
-  constructor(name: string, source: ConfiguredSource) {
-    this.name = name;
-    this.source = source;
-  }
-
-  /**
-   * Sets options of the source. They replace options of the same name that were set before. Names
-   * are case-insensitive.
-   */
-  options(options: Options): this {
-    return this.with(withOptions(this.source, options));
-  }
-
-  /** Sets one option of the source. */
-  option<K extends keyof Options & string>(name: K, value: Options[K]): this {
-    return this.with(withOptions(this.source, { [name]: value }));
-  }
-
-  /** Sets the schema of the rows. The data source's own `schema()` is then not called. */
-  schema(schema: SchemaLike): this {
-    return this.with({ schema });
-  }
-
-  /**
-   * Sets the option `path` if it is given. The call is optional and exists because Spark has it.
-   */
-  load(path?: string): this {
-    return path === undefined ? this : this.with(withOptions(this.source, { path }));
-  }
-
-  /** Returns a copy of the source with these settings changed. */
-  protected with(change: Partial<ConfiguredSource>): this {
-    const made = this.constructor as new (name: string, source: ConfiguredSource) => this;
-    return new made(this.name, { ...this.source, ...change });
   }
 }
 
@@ -342,6 +274,21 @@ export interface PipelineStart {
   readonly readStream: Chooser<"readStream">;
   /** Starts a batch pipeline, which reads all existing data in each run. */
   readonly read: Chooser<"read">;
+  /**
+   * Starts a batch pipeline that changes rows of a table: `.deleteWhere`, `.update` or `.merge`.
+   * Guide: docs/merge.md. Throws `DATA_SOURCE_NOT_FOUND` for a name that is not registered.
+   */
+  table<Input extends object, Output extends object>(
+    dataSource: CheckedDataSourceClass<Input, Output>,
+    options: Input,
+  ): TableTarget<BatchPipeline>;
+  /** Like the other form, for a class without an `optionsSchema`. */
+  table<Options extends object>(
+    dataSource: DataSourceClass<Options>,
+    options: Options,
+  ): TableTarget<BatchPipeline>;
+  /** Like the other forms, for a registered class. Throws `DATA_SOURCE_NOT_FOUND`. */
+  table(dataSource: string, options: Readonly<Record<string, unknown>>): TableTarget<BatchPipeline>;
 }
 
 /**
@@ -357,6 +304,13 @@ export function pipeline(name: string): PipelineStart {
   return {
     readStream: new Chooser((source) => new ReadStream<never>(name, source)),
     read: new Chooser((source) => new Read<never>(name, source)),
+    table(dataSource: DataSourceClass<never> | string, options: object): TableTarget<BatchPipeline> {
+      const found = typeof dataSource === "string" ? findDataSource(dataSource) : dataSource;
+      const table: Configured = { dataSource: found, options: mergeOptions({}, options) };
+      return new TableTarget(name, (command) => {
+        return new BatchPipeline<never>({ name, source: table, sink: table, saveMode: "append", command });
+      });
+    },
   };
 }
 
@@ -367,8 +321,4 @@ export function checkStall<S extends Partial<StallPolicy>>(stall: S): S {
   throw new MillraceError("DURATION_INVALID", `to call a partition stalled after ${after} is too soon`, {
     hint: "Choose 1s or more: progress is looked at once a second.",
   });
-}
-
-function withOptions<C extends Configured>(configured: C, options: object): C {
-  return { ...configured, options: mergeOptions(configured.options, options) };
 }

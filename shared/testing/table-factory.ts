@@ -5,12 +5,8 @@ import type { BatchContext, TaskContext } from "../contract/context.ts";
 import type { DataSourceClass } from "../contract/data-source.ts";
 import { MillraceError } from "../contract/errors.ts";
 import type { Filter } from "../contract/filters.ts";
-import {
-  BatchPipeline,
-  type Pipeline,
-  type PipelineDefinition,
-  StreamPipeline,
-} from "../contract/pipeline.ts";
+import { BatchPipeline, type Pipeline, StreamPipeline } from "../contract/pipeline.ts";
+import type { PipelineDefinition } from "../contract/pipeline-definition.ts";
 import type { SupportsCommitLookup, SupportsStagedFiles } from "../contract/stream-writer.ts";
 import type { AnyDataWriter } from "../contract/write/data-writer.ts";
 import type { SupportsWrite } from "../contract/write/table.ts";

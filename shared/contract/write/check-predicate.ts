@@ -55,7 +55,8 @@ export function checkPredicate(value: unknown): Predicate {
   return value as unknown as Predicate;
 }
 
-function checkExpression(value: unknown): Expression {
+/** Returns `value` if it is an expression of known names and arguments. Throws `FILTER_INVALID`. */
+export function checkExpression(value: unknown): Expression {
   if (!isPlainObject(value))
     throw invalid(`an argument is reference("p") or literal(1), not ${kindOf(value)}`);
   switch (value["kind"]) {

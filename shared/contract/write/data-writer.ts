@@ -19,6 +19,14 @@ export abstract class DataWriter<T = NamedRow, M = WriterCommitMessage> {
   /** Writes one record: a row, or a record batch. */
   abstract write(record: T): Awaitable<void>;
 
+  /**
+   * Writes one record of a row-level operation that requires metadata columns. Rows that are
+   * inserted come by `write`. (Spark: `write(metadata, record)`.)
+   */
+  writeWithMetadata(_metadata: NamedRow, record: T): Awaitable<void> {
+    return this.write(record);
+  }
+
   /** Writes all records. The default calls `write` for each of them. */
   async writeAll(records: AsyncIterable<T>): Promise<void> {
     for await (const record of records) {

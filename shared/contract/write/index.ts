@@ -3,6 +3,7 @@
  * data writers. Guide: docs/write.md.
  */
 
+export type { AutoCdcInfo, ScdType, SupportsAutoCdc } from "./auto-cdc.ts";
 export { BatchWrite, StreamingWrite } from "./batch-write.ts";
 export { filtersOf, predicatesOf } from "./convert-filters.ts";
 export {
@@ -13,6 +14,20 @@ export {
   type StreamingDataWriterFactory,
 } from "./data-writer.ts";
 export { type DeleteOptions, type Deletion, deleteFrom, truncateTable } from "./delete.ts";
+export {
+  asc,
+  type ClusteredDistribution,
+  type Distribution,
+  Distributions,
+  desc,
+  type NullOrdering,
+  type OrderedDistribution,
+  type RequiresDistributionAndOrdering,
+  type SortDirection,
+  type SortOrder,
+  sortOrder,
+  type UnspecifiedDistribution,
+} from "./distribution.ts";
 export { CustomAvgMetric, type CustomMetric, CustomSumMetric, type CustomTaskMetric } from "./metrics.ts";
 export { predicateText } from "./predicate-text.ts";
 export {
@@ -30,7 +45,35 @@ export {
   type ScalarExpression,
   type ScalarName,
   scalar,
+  source,
 } from "./predicates.ts";
+export {
+  DeltaBatchWrite,
+  DeltaStreamingWrite,
+  type DeltaStreamingWriterFactory,
+  DeltaWrite,
+  type DeltaWriteBuilder,
+  DeltaWriter,
+  type DeltaWriterFactory,
+  type RowLevelCommand,
+  type RowLevelOperation,
+  type RowLevelOperationBuilder,
+  type RowLevelOperationInfo,
+  type SupportsDelta,
+  type SupportsRowLevelOperations,
+} from "./row-level.ts";
+export type {
+  Batch,
+  MetadataColumn,
+  PartitionReaderFactory,
+  Scan,
+  ScanBuilder,
+  SupportsMetadataColumns,
+  SupportsPushDownRequiredColumns,
+  SupportsPushDownV2Filters,
+  SupportsRead,
+  SupportsRuntimeV2Filtering,
+} from "./scan.ts";
 export type { DeleteSummary, InsertSummary, MergeSummary, UpdateSummary, WriteSummary } from "./summary.ts";
 export type {
   SupportsDelete,

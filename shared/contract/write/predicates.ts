@@ -6,6 +6,8 @@ export interface NamedReference {
   readonly kind: "reference";
   /** The name of the column, followed by the path to a nested field. */
   readonly attribute: Attribute;
+  /** Present if it is a column of the source of a merge, and not of its table. */
+  readonly side?: "source";
 }
 
 /** A value. (Spark: `LiteralValue`.) */
@@ -66,6 +68,11 @@ export type ScalarName = "+" | "-" | "*" | "COALESCE" | "CASE_WHEN";
 /** Returns a column. A field of a struct is named by its path: `reference(["place", "x"])`. */
 export function reference(attribute: string | Attribute): NamedReference {
   return { kind: "reference", attribute: typeof attribute === "string" ? [attribute] : attribute };
+}
+
+/** Returns a column of the source of a merge, for its conditions and values. */
+export function source(attribute: string | Attribute): NamedReference {
+  return { ...reference(attribute), side: "source" };
 }
 
 /** Returns a value, which may be any value that a row can have. */

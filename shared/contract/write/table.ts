@@ -1,3 +1,4 @@
+import type { BatchContext } from "../context.ts";
 import type { Filter } from "../filters.ts";
 import type { SchemaLike } from "../schema-like.ts";
 import type { Awaitable } from "../stream-reader.ts";
@@ -62,8 +63,8 @@ export interface SupportsWrite extends Table {
 
 /** A table that can delete all its rows. (Spark: `TruncatableTable`.) */
 export interface TruncatableTable extends Table {
-  /** Deletes all rows. Returns false if it could not. */
-  truncateTable(options?: Readonly<Record<string, unknown>>): Awaitable<boolean>;
+  /** Deletes all rows. Returns false if it could not. A pipeline gives its `batch`. */
+  truncateTable(options?: Readonly<Record<string, unknown>>, batch?: BatchContext): Awaitable<boolean>;
   /** Returns the metrics of a deletion. */
   supportedCustomMetrics?(): readonly CustomMetric[];
   /** Returns their values after a deletion. */
@@ -76,8 +77,15 @@ export interface SupportsDeleteV2 extends Table {
   readonly filterForm?: "predicates";
   /** Returns false if the table cannot delete the rows that match all these predicates. */
   canDeleteWhere?(predicates: readonly Predicate[]): boolean;
-  /** Deletes the rows that match all these predicates. */
-  deleteWhere(predicates: readonly Predicate[], options?: Readonly<Record<string, unknown>>): Awaitable<void>;
+  /**
+   * Deletes the rows that match all these predicates. A pipeline gives its `batch`: after a crash
+   * it may call again for the same one, and nothing more may be deleted then.
+   */
+  deleteWhere(
+    predicates: readonly Predicate[],
+    options?: Readonly<Record<string, unknown>>,
+    batch?: BatchContext,
+  ): Awaitable<void>;
   /** Returns the metrics of a deletion. */
   supportedCustomMetrics?(): readonly CustomMetric[];
   /** Returns their values after a deletion. */
@@ -90,8 +98,12 @@ export interface SupportsDelete extends Table {
   readonly filterForm: "filters";
   /** Returns false if the table cannot delete the rows that match all these filters. */
   canDeleteWhere?(filters: readonly Filter[]): boolean;
-  /** Deletes the rows that match all these filters. */
-  deleteWhere(filters: readonly Filter[], options?: Readonly<Record<string, unknown>>): Awaitable<void>;
+  /** Like `SupportsDeleteV2.deleteWhere`. */
+  deleteWhere(
+    filters: readonly Filter[],
+    options?: Readonly<Record<string, unknown>>,
+    batch?: BatchContext,
+  ): Awaitable<void>;
   /** Returns the metrics of a deletion. */
   supportedCustomMetrics?(): readonly CustomMetric[];
   /** Returns their values after a deletion. */

@@ -1,7 +1,8 @@
 import type { Schema } from "apache-arrow";
 import { optional } from "../../contract/optional.ts";
 import { parseOptions } from "../../contract/options/parse.ts";
-import type { Configured, Pipeline } from "../../contract/pipeline.ts";
+import type { Pipeline } from "../../contract/pipeline.ts";
+import type { Configured } from "../../contract/pipeline-definition.ts";
 import type { PipelineIdentity } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "./guard.ts";

@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import { type ColumnMatch, matchColumns } from "../../arrow/match-columns.ts";
 import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
-import type { PipelineDefinition } from "../../contract/pipeline.ts";
+import type { PipelineDefinition } from "../../contract/pipeline-definition.ts";
 import { filtersOf, predicatesOf } from "../../contract/write/convert-filters.ts";
 import { predicatesText } from "../../contract/write/predicate-text.ts";
 import { ALWAYS_TRUE, isAlwaysTrue, type Predicate } from "../../contract/write/predicates.ts";

@@ -3,7 +3,7 @@ import { linkSignals, onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
-import type { StallPolicy } from "../../contract/pipeline.ts";
+import type { StallPolicy } from "../../contract/pipeline-definition.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
 import { withSuppressed } from "../first-cause.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";

@@ -1,7 +1,7 @@
 import type { RecordBatch } from "apache-arrow";
 import type { Runtime } from "../../contract/context.ts";
 import { parseDuration } from "../../contract/duration.ts";
-import type { PipelineDefinition, StallPolicy } from "../../contract/pipeline.ts";
+import type { PipelineDefinition, StallPolicy } from "../../contract/pipeline-definition.ts";
 import type { RowSource } from "../../contract/stream-reader.ts";
 import type { RunningTask } from "../ports/tasks.ts";
 

@@ -2,7 +2,8 @@ import type { RecordBatch } from "apache-arrow";
 import { onTestFinished } from "vitest";
 import type { BatchContext, TaskContext } from "../../../../shared/contract/context.ts";
 import { DataSource } from "../../../../shared/contract/data-source.ts";
-import { type Pipeline, pipeline, type StallPolicy } from "../../../../shared/contract/pipeline.ts";
+import { type Pipeline, pipeline } from "../../../../shared/contract/pipeline.ts";
+import type { StallPolicy } from "../../../../shared/contract/pipeline-definition.ts";
 import {
   DataSourceStreamReader,
   type NamedRow,

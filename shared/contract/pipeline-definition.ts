@@ -1,0 +1,65 @@
+import type { Arrangement } from "./arrangement.ts";
+import type { SaveMode } from "./batch-writer.ts";
+import type { DataSourceClass } from "./data-source.ts";
+import type { Filter } from "./filters.ts";
+import type { MergeStream } from "./merge-stream.ts";
+import type { RowCommand } from "./row-command.ts";
+import type { OutputMode, Overwrite } from "./save-mode.ts";
+import type { SchemaLike } from "./schema-like.ts";
+import type { Trigger } from "./trigger.ts";
+import type { OnSchemaChange } from "./write/write-info.ts";
+
+/** When a partition counts as stalled, and whether its task then fails. */
+export interface StallPolicy {
+  /**
+   * How long the source may deliver no row, or the sink accept none: a duration such as `"5
+   * minutes"`.
+   */
+  readonly after: string;
+  /** If true, the task fails and is retried. If false, the stall is only reported. */
+  readonly fail: boolean;
+}
+
+/** A data source class together with the options that the pipeline sets. */
+export interface Configured {
+  /** The data source class. */
+  readonly dataSource: DataSourceClass<never>;
+  /** The options as the pipeline sets them, not validated. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** The source of a pipeline. */
+export interface ConfiguredSource extends Configured {
+  /** The schema set by `.schema()`, which replaces the data source's own. */
+  readonly schema?: SchemaLike;
+  /** The filters set by `.filter()`. Only batch pipelines have filters. */
+  readonly filters?: readonly Filter[];
+  /** How tasks exchange rows, set by `.repartition()` and the like. */
+  readonly arrangement?: Arrangement;
+}
+
+/** All settings of a pipeline. */
+export interface PipelineDefinition {
+  /** Name of the pipeline. It identifies the pipeline in the ledger. */
+  readonly name: string;
+  /** The source that the pipeline reads. */
+  readonly source: ConfiguredSource;
+  /** The sink that the pipeline writes to. */
+  readonly sink: Configured;
+  /** The trigger set by `.trigger()`. Only stream pipelines have one. */
+  readonly triggered?: Trigger;
+  /** What a batch does with a target that already exists. `undefined` in a stream pipeline. */
+  readonly saveMode?: SaveMode;
+  /** Which rows the mode `overwrite` replaces. Absent if it replaces all rows. */
+  readonly overwrites?: Overwrite;
+  /** What each batch of a stream does with the rows of the sink. Absent for `append`. */
+  readonly outputs?: OutputMode;
+  /** How a stream of changes is merged into the sink, set by `.merge()`. */
+  readonly mergesStream?: MergeStream;
+  /** The command that changes rows of the sink's table. The source is then the table itself. */
+  readonly command?: RowCommand;
+  /** What the sink does if the rows have other columns than its table. Absent: its own default. */
+  readonly schemaChange?: OnSchemaChange;
+  /** The policy set by `.stallAfter()`. */
+  readonly stall?: StallPolicy;
+}

@@ -1,0 +1,43 @@
+import type { RecordBatch, Schema } from "apache-arrow";
+import type { TaskContext } from "../../contract/context.ts";
+import type { WriteSummary } from "../../contract/write/summary.ts";
+import type { Write } from "../../contract/write/write.ts";
+import type { ShuffleSpec } from "../shuffle/spec.ts";
+
+/** Makes other rows of the rows that a task has. */
+export interface RowTransform {
+  /** Schema of the rows that it makes. */
+  readonly schema: Schema;
+  /** Returns the rows. Called once in each task. */
+  apply(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncIterable<RecordBatch>;
+}
+
+/** An exchange of rows between the tasks of one stage and those of the next one. */
+export interface Exchange {
+  /** Makes the rows that are exchanged of the rows that the task reads. */
+  readonly transform: RowTransform;
+  /** How they are split. Its expressions name columns of `transform.schema`. */
+  readonly spec: ShuffleSpec;
+}
+
+/**
+ * A write that the engine itself makes, for commands and for streams of changes. It tells the
+ * engine more than Spark's methods can.
+ */
+export interface EngineWrite extends Write {
+  /** Exchanges before `transform`, in their order. `inputPartitions` is their number in the source. */
+  exchanges?(inputPartitions: number): readonly Exchange[];
+  /**
+   * Makes the rows that the writers get of those of the source, or of the last exchange. What the
+   * write requires about distribution and ordering concerns these rows.
+   */
+  readonly transform?: RowTransform;
+  /** Returns the summary from the counts of all tasks, by name. */
+  summaryOf?(counts: Readonly<Record<string, number>>): WriteSummary | undefined;
+}
+
+/** A task writer of an `EngineWrite` that counts rows by name. The sums reach `summaryOf`. */
+export interface CountsRows {
+  /** Returns the counts of this task so far. */
+  counts(): Readonly<Record<string, number>>;
+}
