@@ -11,7 +11,7 @@ import { openSessions, type Sessions } from "../../shared/engine/sessions/open-s
 import { write } from "../../shared/engine/write/task.ts";
 import type { WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
-import { callName, canHappen, FINAL_CALLS, type Fault } from "./kinds.ts";
+import { callName, canHappen, type Fault, FINAL_CALLS } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
 import { injected, noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
 import type { Surroundings } from "./surroundings.ts";

@@ -1,5 +1,6 @@
 import type { Schema } from "apache-arrow";
-import { checkSortable } from "../../arrow/sort-keys.ts";
+import { checkClustering } from "../../arrow/hash-rows.ts";
+import { checkOrdering } from "../../arrow/sort-keys.ts";
 import type { Arrangement } from "../../contract/arrangement.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { findNonJson } from "../../contract/json.ts";
@@ -92,24 +93,30 @@ function specOf(arrangement: Arrangement | undefined): ShuffleSpec | undefined {
 
 /** Checks that the rows can be split like that, and that the plan can be recorded. */
 function checked(spec: ShuffleSpec, schema: Schema, where: ErrorLocation): ShuffleSpec {
-  if (spec.kind === "hash")
-    checkOrders(
-      spec.expressions.map((expression) => ({
-        expression,
-        direction: "ascending",
-        nullOrdering: "nullsFirst",
-      })),
-      schema,
-      where,
-    );
+  if (spec.kind === "hash") {
+    located(where, () => checkClustering(schema, spec.expressions));
+    checkJson(spec.expressions, "clustering", where);
+  }
   if (spec.kind === "range") checkOrders(spec.ordering, schema, where);
   return spec;
 }
 
 function checkOrders(orders: readonly SortOrder[], schema: Schema, where: ErrorLocation): void {
-  checkSortable(schema, orders, where);
-  const problem = findNonJson(orders, "ordering");
+  located(where, () => checkOrdering(schema, orders));
+  checkJson(orders, "ordering", where);
+}
+
+function checkJson(value: unknown, name: string, where: ErrorLocation): void {
+  const problem = findNonJson(value, name);
   if (problem !== undefined) throw invalid(`${problem}, but it is recorded as JSON`, where);
+}
+
+function located(where: ErrorLocation, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    throw MillraceError.is(error) ? error.with({ where }) : error;
+  }
 }
 
 function invalid(problem: string, where: ErrorLocation): MillraceError {

@@ -1,10 +1,10 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import { storeScratch } from "../../arrow/sort/store-scratch.ts";
 import { sortBatches } from "../../arrow/sort-batches.ts";
 import type { ErrorLocation } from "../../contract/errors.ts";
 import type { SortOrder } from "../../contract/write/distribution.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { SHUFFLE_MEMORY_BYTES } from "./spec.ts";
-import { storeScratch } from "./store-scratch.ts";
 
 export interface SortingOptions {
   readonly ports: Ports;

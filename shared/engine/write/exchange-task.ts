@@ -37,6 +37,7 @@ export async function exchangeRows(parts: TaskParts, planned: PlannedExchange): 
       store: ports.store,
       key,
       memoryBytes: SHUFFLE_MEMORY_BYTES,
+      task: request.partition,
       signal: options.signal,
       where: taskLocation(request),
     });
