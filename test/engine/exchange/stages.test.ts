@@ -108,15 +108,18 @@ describe("A batch whose tasks exchange rows", () => {
     expect(committed(script)).toEqual([IDS]);
   });
 
-  it("Of two runs that plan the second stage at once, one plan counts for both", async () => {
+  it("A step that plans the second stage again, because its answer was lost, finds it planned", async () => {
     const { pipeline } = arranged();
     const world = new EngineWorld();
     const run = await world.run(pipeline, "a");
     const planned = await run.plan();
     const first = await exchange(run, planned);
 
-    await expect(run.planStage(planned)).rejects.toMatchObject({ code: "RUN_IS_STALE" });
-    expect((await world.ledger.batch("numbers", 0))?.partitionsKey).toBe(first.run.partitionsKey);
+    await run.write(first, 2);
+    const again = await run.planStage(planned);
+    expect(again).toMatchObject({ run: first.run, todo: [0, 1] });
+    await (await world.run(pipeline, "b")).plan({ ended: true });
+    await expect(run.planStage(planned)).rejects.toMatchObject({ code: "FENCED" });
   });
 
   it("A run that lost the pipeline cannot plan a stage", async () => {
