@@ -4,3 +4,8 @@ import type { Batch, BatchRun } from "./ledger.ts";
 export function stageOf({ exchanges }: Pick<Batch, "exchanges">): Pick<BatchRun, "stage"> {
   return exchanges === undefined || exchanges.done === exchanges.count ? {} : { stage: exchanges.done };
 }
+
+/** Returns the key of the tasks of the stage that runs; of those that write, if none does. */
+export function stageTasksOf(batch: Batch): Batch & Pick<BatchRun, "stage"> {
+  return { ...batch, ...stageOf(batch) };
+}
