@@ -162,6 +162,41 @@ describe("A batch whose tasks exchange rows", () => {
     expect(committed(script)).toEqual([IDS]);
   });
 
+  it("An abort that was decided while rows were exchanged is carried out by the next run", async () => {
+    const { script, pipeline } = arranged();
+    const world = new EngineWorld();
+    const killed = await world.run(pipeline, "a");
+    const planned = (await killed.plan()) as PlannedBatch;
+    await killed.write(planned, 0);
+    await world.ledger.decide(planned.fence, planned.batch, { to: "aborting" });
+
+    const next = await world.run(pipeline, "b");
+    const resumed = (await next.plan({ ended: true })) as PlannedBatch;
+    expect(resumed).toMatchObject({ batch: { state: "aborting" }, todo: [] });
+    expect(resumed.run.stage).toBeUndefined();
+    expect((await next.finalize(resumed)).batch.state).toBe("aborted");
+    await finish(next, await exchange(next, await next.plan()));
+    expect(committed(script)).toEqual([IDS]);
+  });
+
+  it("A commit of an earlier attempt that lands late ends the batch, whatever stage the next one is in", async () => {
+    const { script, pipeline } = scripted({ landed: new Set() }, ARRANGED);
+    const world = new EngineWorld();
+    const run = await world.run(pipeline, "a");
+    const stage = await exchange(run, await run.plan());
+    for (const partition of stage.todo) await run.write(stage, partition);
+    script.fault = (call) => {
+      if (call === "commit") throw new Error("the commit failed");
+    };
+    expect((await run.finalize(stage)).batch.state).toBe("aborted");
+    script.fault = () => undefined;
+
+    const again = (await run.plan()) as PlannedBatch;
+    expect(again.run).toMatchObject({ attempt: 2, stage: 0 });
+    script.landed?.add(0);
+    expect((await run.finalize(again)).batch.state).toBe("committed");
+  });
+
   it("An attempt that failed while writing is followed by one that exchanges the rows again", async () => {
     const { script, pipeline } = arranged();
     const world = new EngineWorld();
