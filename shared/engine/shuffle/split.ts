@@ -139,8 +139,11 @@ class ShuffleFile {
   }
 }
 
-/** Longer keys are cut, so that the list of parts stays small. */
-const MAX_KEY_BYTES = 64;
+/**
+ * Longer keys are cut, so that the list of parts stays small. Rows whose keys are the same up to
+ * here are in one range.
+ */
+const MAX_KEY_BYTES = 256;
 
 /** Returns a key that is not greater. */
 function lowerKey(key: Uint8Array): string {
