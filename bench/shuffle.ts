@@ -69,7 +69,7 @@ function batchAt(start: number, count: number): RecordBatch {
     times[2 * i] = micros % 2 ** 32;
     times[2 * i + 1] = micros / 2 ** 32;
     const text = STATIONS[id % 1000] as Buffer;
-    for (const byte of text) bytes[end++] = byte;
+    for (let at = 0; at < text.length; at++) bytes[end++] = text[at] as number;
     offsets[i + 1] = end;
   }
   const { fields } = schema;
