@@ -122,6 +122,7 @@ async function ask<T>(thread: Worker, request: Work): Promise<T> {
 interface Round {
   readonly split: number;
   readonly read: number;
+  readonly cpu: number;
   readonly bytes: number;
 }
 
@@ -129,6 +130,7 @@ async function millrace(threads: readonly Worker[], count: number, buckets: numb
   const folder = mkdtempSync(join(tmpdir(), "millrace-bench-shuffle-"));
   try {
     const begin = performance.now();
+    const cpu = process.cpuUsage();
     const share = Math.ceil(count / THREADS);
     const outputs = await Promise.all(
       threads.map((thread, task) =>
@@ -150,16 +152,18 @@ async function millrace(threads: readonly Worker[], count: number, buckets: numb
       ),
     );
     const end = performance.now();
+    const { user, system } = process.cpuUsage(cpu);
     if (found.reduce((a, b) => a + b) !== count) throw new Error(`${found} rows came out`);
     const bytes = outputs.reduce((sum, output) => sum + output.bytes, 0);
-    return { split: (middle - begin) / 1000, read: (end - middle) / 1000, bytes };
+    return { split: (middle - begin) / 1000, read: (end - middle) / 1000, cpu: (user + system) / 1e6, bytes };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 interface Spark {
-  round(rows: number): Promise<number>;
+  /** Returns the seconds, and those of processor time. */
+  round(rows: number): Promise<readonly [seconds: number, cpu: number]>;
   stop(): void;
 }
 
@@ -175,7 +179,10 @@ async function startSpark(buckets: number): Promise<Spark | undefined> {
   return {
     async round(count) {
       child.stdin.write(`${count}\n`);
-      return Number((await lines.next()).value);
+      const [seconds = Number.NaN, cpu = Number.NaN] = String((await lines.next()).value)
+        .split(" ")
+        .map(Number);
+      return [seconds, cpu];
     },
     stop() {
       child.stdin.end();
@@ -208,24 +215,29 @@ async function main(): Promise<void> {
   );
   const spark = flags.spark ? await startSpark(buckets) : undefined;
   const [own, others]: [number[], number[]] = [[], []];
+  const [ownCpu, otherCpu]: [number[], number[]] = [[], []];
   for (let round = 0; round <= rounds; round++) {
     const taken = await millrace(threads, count, buckets);
-    const other = await spark?.round(count);
+    const [seconds = Number.NaN, cpu = Number.NaN] = (await spark?.round(count)) ?? [];
+    const total = taken.split + taken.read;
     const parts = `${taken.split.toFixed(2)} s to split, ${taken.read.toFixed(2)} s to read ${(taken.bytes / MIB).toFixed(0)} MiB`;
     console.log(
-      `round ${round}: Millrace ${(taken.split + taken.read).toFixed(2)} s (${parts}); PySpark ${other?.toFixed(2) ?? "-"} s`,
+      `round ${round}: Millrace ${total.toFixed(2)} s (${parts}), ${taken.cpu.toFixed(1)} s of processor time`,
     );
+    console.log(`         PySpark ${seconds.toFixed(2)} s, ${cpu.toFixed(1)} s of processor time`);
     if (round === 0) continue;
-    own.push(taken.split + taken.read);
-    if (other !== undefined) others.push(other);
+    own.push(total);
+    ownCpu.push(taken.cpu);
+    others.push(seconds);
+    otherCpu.push(cpu);
   }
   spark?.stop();
   await Promise.all(threads.map((thread) => thread.terminate()));
-  const [mine, theirs] = [median(own), median(others)];
+  const line = (name: string, times: readonly number[], cpu: readonly number[]) =>
+    `${name} ${median(times).toFixed(2)} s (${Math.min(...times).toFixed(2)} to ${Math.max(...times).toFixed(2)}), ${median(cpu).toFixed(1)} s of processor time`;
   console.log(`${count} rows, ${buckets} partitions, ${cpus().length} cores, Node ${process.version}`);
-  console.log(
-    `median: Millrace ${mine.toFixed(2)} s, PySpark ${theirs.toFixed(2)} s, ${(theirs / mine).toFixed(2)} times as fast`,
-  );
+  console.log(`median of ${rounds}: ${line("Millrace", own, ownCpu)}; ${line("PySpark", others, otherCpu)}`);
+  console.log(`Millrace is ${(median(others) / median(own)).toFixed(2)} times as fast`);
 }
 
 if (isMainThread) await main();

@@ -30,7 +30,7 @@ export class Arena {
     this.#bytes = 0;
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void {
     for (const { buffer } of this.#blocks) buffer.transfer(0);
     this.#blocks = [];

@@ -36,7 +36,7 @@ export class GrowingBytes {
     this.#length = 0;
   }
 
-  /** Gives the memory back. Arrays over it are empty then. */
+  /** Frees the memory. Arrays over it are empty then. */
   release(): void {
     this.#bytes.buffer.transfer(0);
     this.#bytes = new Uint8Array(0);

@@ -28,7 +28,7 @@ export interface SplitBuffer {
   chunks(): Generator<Chunk>;
   /** Starts anew, and keeps the memory. */
   clear(): void;
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void;
 }
 
@@ -83,7 +83,8 @@ const PIECE_BYTES = 4096;
 const BUCKET_CHUNK_BYTES = MAX_CHUNK_BYTES / 2;
 
 /**
- * Groups the rows of each batch by bucket while they are in the processor's cache. So the rows of a bucket are later found in runs, and not one by one.
+ * Groups the rows of each batch by bucket while they are in the processor's cache. So the rows
+ * of a bucket are later found in runs, and not one by one.
  */
 class BucketBuffer implements SplitBuffer {
   readonly #arena = new Arena();
