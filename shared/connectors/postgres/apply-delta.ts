@@ -1,4 +1,3 @@
-import type { Schema } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
@@ -12,6 +11,7 @@ import {
   OPERATION,
 } from "./staged-changes.ts";
 import { columnNamed, type Table } from "./table.ts";
+import { uniqueIndexes } from "./unique-keys.ts";
 
 /** How many rows a delta has changed. */
 export interface DeltaCounts {
@@ -95,21 +95,60 @@ export class DeltaApplier {
     );
   }
 
+  /**
+   * Updates the rows. The server compares each new value of a unique index with the rows that still
+   * have their old ones. Rows that exchange such values are therefore deleted and inserted.
+   */
   async #update(): Promise<number> {
-    const { fields } = this.#layout.ids;
     const set = this.#set();
     if (set === undefined) return 0;
-    const isMoved = this.#isMoved(this.#layout.rows);
-    const moved =
-      isMoved === undefined
-        ? 0
-        : await this.#number(`SELECT count(*) FROM ${CHANGES} AS new WHERE ${UPDATES} AND (${isMoved})`);
     const update = `UPDATE ${this.#table.sql} AS old SET ${set} FROM ${CHANGES} AS new WHERE ${UPDATES} AND ${this.#match}`;
-    if (moved === 0 || isMoved === undefined) return await this.#count(`${update} RETURNING 1`);
-    const isNumbered = fields.some(({ name }) => columnNamed(this.#table, name).identity === "always");
-    if (!isNumbered && !(await this.#isTaken(isMoved))) return await this.#count(`${update} RETURNING 1`);
-    const stayed = await this.#count(`${update} AND NOT (${isMoved}) RETURNING 1`);
-    return stayed + (await this.#insertAgain(isMoved));
+    const renumbered = this.#isChanged(this.#numbered);
+    if (renumbered === undefined || !(await this.#any(renumbered))) {
+      const updated = await this.#unlessTaken(() => this.#count(`${update} RETURNING 1`));
+      if (updated !== undefined) return updated;
+    }
+    const indexes = await uniqueIndexes(this.#session, this.#table);
+    const moved = this.#isChanged(indexes.flatMap(({ columns }) => columns));
+    if (moved === undefined) return await this.#count(`${update} RETURNING 1`);
+    // Rows that were inserted again have their new values, so they would be counted twice.
+    const stayed = await this.#count(`${update} AND NOT (${moved}) RETURNING 1`);
+    return stayed + (await this.#insertAgain(moved));
+  }
+
+  /** Returns `undefined`, and undoes what `body` did, if a unique index refuses it. */
+  async #unlessTaken<T>(body: () => Promise<T>): Promise<T | undefined> {
+    await this.#session.execute(this.#doing, "SAVEPOINT millrace_update");
+    try {
+      return await body();
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      await this.#session.execute(this.#doing, "ROLLBACK TO SAVEPOINT millrace_update");
+      return undefined;
+    }
+  }
+
+  /** The id columns that only the server numbers, so that no UPDATE may set them. */
+  get #numbered(): readonly string[] {
+    const names = this.#layout.ids.fields.map(({ name }) => name);
+    return names.filter((name) => columnNamed(this.#table, name).identity === "always");
+  }
+
+  /** Returns the condition that a change gives one of the columns another value. */
+  #isChanged(columns: readonly string[]): string | undefined {
+    const names = [...new Set(columns)].map(escapeIdentifier).filter((name) => this.#written.includes(name));
+    return names.length === 0
+      ? undefined
+      : names.map((name) => `old.${name} IS DISTINCT FROM new.${name}`).join(" OR ");
+  }
+
+  /** True if the condition holds for the change of a row. */
+  async #any(condition: string): Promise<boolean> {
+    const rows = await this.#session.query(
+      this.#doing,
+      `SELECT 1 FROM ${this.#table.sql} AS old JOIN ${CHANGES} AS new ON ${this.#match} WHERE ${UPDATES} AND (${condition}) LIMIT 1`,
+    );
+    return rows.length > 0;
   }
 
   /** Returns the assignments of an update, or `undefined` if there are no columns to set. */
@@ -121,36 +160,10 @@ export class DeltaApplier {
     return names.length === 0 ? undefined : names.map((name) => `${name} = new.${name}`).join(", ");
   }
 
-  /** Returns the condition that an update gives the row another id. */
-  #isMoved(rows: Schema): string | undefined {
-    const conditions = this.#layout.ids.fields.flatMap(({ name }, i) =>
-      rows.fields.some((field) => field.name === name)
-        ? [`new.${escapeIdentifier(name)} IS DISTINCT FROM new.${idColumn(i)}`]
-        : [],
-    );
-    return conditions.length === 0 ? undefined : conditions.join(" OR ");
-  }
-
-  /** True if a row gets an id that another row has now, which may be about to get another one. */
-  async #isTaken(isMoved: string): Promise<boolean> {
-    const hasNewId = this.#layout.ids.fields.map(({ name }, i) => {
-      const sql = escapeIdentifier(name);
-      const isWritten = this.#layout.rows.fields.some((field) => field.name === name);
-      return `old.${sql} = new.${isWritten ? sql : idColumn(i)}`;
-    });
-    const [taken] = await this.#session.query(
-      this.#doing,
-      `SELECT 1 FROM ${this.#table.sql} AS old JOIN ${CHANGES} AS new ON ${hasNewId.join(" AND ")}
-       WHERE ${UPDATES} AND (${isMoved}) LIMIT 1`,
-    );
-    return taken !== undefined;
-  }
-
   /**
-   * Deletes rows and inserts them with their new ids. An UPDATE would compare each new id with the
-   * rows that still have their old ones. Columns that the changes lack keep their values.
+   * Deletes rows and inserts them with their new values. Columns that the changes lack keep theirs.
    */
-  async #insertAgain(isMoved: string): Promise<number> {
+  async #insertAgain(moved: string): Promise<number> {
     await this.#refuseCascade();
     const names = new Set(this.#written);
     const kept = this.#table.columns
@@ -161,8 +174,8 @@ export class DeltaApplier {
     await this.#session.execute(
       this.#doing,
       `CREATE TEMP TABLE millrace_moved ON COMMIT DROP AS SELECT ${values}
-         FROM ${this.#table.sql} AS old JOIN ${CHANGES} AS new ON ${this.#match} WHERE ${UPDATES} AND (${isMoved}) ORDER BY ${order};
-       DELETE FROM ${this.#table.sql} AS old USING ${CHANGES} AS new WHERE ${UPDATES} AND (${isMoved}) AND ${this.#match}`,
+         FROM ${this.#table.sql} AS old JOIN ${CHANGES} AS new ON ${this.#match} WHERE ${UPDATES} AND (${moved}) ORDER BY ${order};
+       DELETE FROM ${this.#table.sql} AS old USING ${CHANGES} AS new WHERE ${UPDATES} AND (${moved}) AND ${this.#match}`,
     );
     return await this.#count(
       `INSERT INTO ${this.#table.sql} (${kept.join(", ")}) OVERRIDING SYSTEM VALUE SELECT ${kept.join(", ")} FROM pg_temp.millrace_moved RETURNING 1`,
@@ -179,9 +192,9 @@ export class DeltaApplier {
     if (key === undefined) return;
     throw new MillraceError(
       "WRITE_NOT_SUPPORTED",
-      `rows of ${this.#table.sql} would exchange their ids, to which ${key[0]} refers with an action for deletes`,
+      `an update of ${this.#table.sql} gives rows values of a unique index that others have, and ${key[0]} refers to the table with an action for deletes`,
       {
-        hint: "Nothing was written. Give the rows ids that no row has, or drop the action of the foreign key.",
+        hint: "Nothing was written. To exchange such values, rows are deleted and inserted again. Give the rows values that no row has, or drop the action of the foreign key.",
       },
     );
   }
@@ -220,4 +233,13 @@ export class DeltaApplier {
     const [[count] = []] = await this.#session.query(this.#doing, sql);
     return Number(count);
   }
+}
+
+/** SQLSTATE of an error of a unique index. */
+const UNIQUE_VIOLATION = "23505";
+
+function isUniqueViolation(error: unknown): boolean {
+  return (
+    MillraceError.is(error) && (error.cause as { code?: unknown } | undefined)?.code === UNIQUE_VIOLATION
+  );
 }

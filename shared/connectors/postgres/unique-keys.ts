@@ -4,7 +4,7 @@ import { escapeIdentifier } from "./identifier.ts";
 import { columnNamed, type Table } from "./table.ts";
 
 /** A unique index of a table. */
-interface UniqueIndex {
+export interface UniqueIndex {
   readonly columns: readonly string[];
   readonly isPrimary: boolean;
   /** True if none of the columns may be null. */
@@ -24,7 +24,8 @@ const INDEXES = `
   GROUP BY i.indexrelid, i.indisprimary, i.indimmediate
   ORDER BY i.indisprimary DESC, i.indexrelid`;
 
-async function uniqueIndexes(session: Session, table: Table): Promise<readonly UniqueIndex[]> {
+/** Returns the unique indexes, the primary key first. */
+export async function uniqueIndexes(session: Session, table: Table): Promise<readonly UniqueIndex[]> {
   const rows = await session.query("looking up the unique indexes", INDEXES, [table.oid]);
   return rows.map(([isPrimary, isImmediate, isNotNull, columns]) => ({
     columns: JSON.parse(columns ?? "[]") as string[],

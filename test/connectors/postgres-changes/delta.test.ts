@@ -126,6 +126,22 @@ describe("a delta", () => {
     expect(await all(d)).toEqual([["1", "A", "x", "2"]]);
   });
 
+  it("Rows may exchange values of another unique index, and a referenced row that stays is not deleted", async () => {
+    const d =
+      await open(`CREATE TABLE t (id bigint PRIMARY KEY, v text UNIQUE); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c');
+      CREATE TABLE child (t_id bigint REFERENCES t); INSERT INTO child VALUES (3)`);
+    const metrics = await d.applyDeltas([[update(1, "b"), update(2, "a"), update(3, "c")]], DDL);
+    expect(await all(d)).toEqual([
+      ["1", "b"],
+      ["2", "a"],
+      ["3", "c"],
+    ]);
+    expect(metrics).toMatchObject({ rowsUpdated: 3, rowsGone: 0 });
+    const taken = d.applyDeltas([[update(1, "c")]], DDL, { batchId: 1 });
+    await expect(taken).rejects.toMatchObject({ code: "POSTGRES_FAILED" });
+    expect(await all(d)).toHaveLength(3);
+  });
+
   it("Ids that only the server numbers can be inserted and changed", async () => {
     const d = await open(`CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);
       INSERT INTO t (v) VALUES ('a'), ('b')`);
