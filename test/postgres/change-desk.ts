@@ -44,7 +44,7 @@ export interface MergeSettings {
 
 const INFO = { queryId: "q", options: {}, plannedAt: 0 };
 
-/** Plays the steps of the engine for changes to rows of the table `t`. Each step has new objects. */
+/** Plays the engine's steps for changes to rows of the table `t`. Each step has new objects. */
 export class ChangeDesk {
   readonly desk: Desk;
   readonly options: Partial<PostgresOptions>;
