@@ -14,6 +14,7 @@ import { optional } from "../shared/contract/optional.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { lazyStore } from "../shared/platform/aws/lazy-store.ts";
 import { adviceFor, systemCodeOf } from "../shared/platform/embedded/advice.ts";
+import { DirectoryScratch } from "../shared/platform/embedded/directory-scratch.ts";
 import { DirectoryStore } from "../shared/platform/embedded/directory-store.ts";
 import { fileRights, makeDurableFolder, replaceDurably } from "../shared/platform/embedded/durable.ts";
 import { SqliteLedger } from "../shared/platform/embedded/sqlite-ledger.ts";
@@ -115,6 +116,8 @@ export class Home {
       ledger,
       store: new DirectoryStore(this.pipelineFolder(pipeline), this.rights),
       openStore,
+      // Beside the batch's other files, so that vacuum finds what a killed task leaves.
+      openScratch: (folder) => new DirectoryScratch(join(this.pipelineFolder(pipeline), dirname(folder))),
       home: this.root,
       runtime,
     };

@@ -1,5 +1,6 @@
 import type { Runtime } from "../../contract/context.ts";
 import type { ObjectStore, StoreAccess } from "../../contract/object-store.ts";
+import type { Scratch } from "../../contract/scratch.ts";
 import type { Ledger } from "./ledger.ts";
 
 /**
@@ -14,6 +15,11 @@ export interface Ports {
    */
   readonly store: ObjectStore;
   openStore(location: string, access?: StoreAccess): ObjectStore;
+  /**
+   * Returns a place for rows that exceed the memory of a task, below this folder of the pipeline's
+   * store. Absent if there is none but the store itself.
+   */
+  openScratch?(folder: string): Scratch;
   /** The folder of the home, which all pipelines of this machine share. Absent on AWS. */
   readonly home?: string;
   readonly runtime: Runtime;

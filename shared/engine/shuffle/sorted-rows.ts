@@ -23,7 +23,7 @@ export function sortedRows(
 ): AsyncIterable<RecordBatch> {
   return sortBatches(batches, schema, ordering, {
     memoryBytes: SHUFFLE_MEMORY_BYTES,
-    scratch: storeScratch(ports.store, folder),
+    scratch: ports.openScratch?.(folder) ?? storeScratch(ports.store, folder),
     signal,
     where,
   });

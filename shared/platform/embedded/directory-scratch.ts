@@ -1,4 +1,4 @@
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Scratch } from "../../contract/scratch.ts";
@@ -15,10 +15,15 @@ export class DirectoryScratch implements Scratch {
   }
 
   async write(run: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#folder ??= mkdtemp(join(this.#parent, "millrace-sort-"));
+    this.#folder ??= this.#newFolder();
     const file = await open(join(await this.#folder, String(run)), "wx+", 0o600);
     this.#files.set(run, file);
     for await (const chunk of chunks) await file.appendFile(chunk);
+  }
+
+  async #newFolder(): Promise<string> {
+    await mkdir(this.#parent, { recursive: true });
+    return await mkdtemp(join(this.#parent, "millrace-sort-"));
   }
 
   async read(run: number, start: number, end: number): Promise<Uint8Array> {
