@@ -1,4 +1,15 @@
-import { Binary, Data, DataType, type Field, Float64, Int64, makeData, RecordBatch, Schema, Struct } from "apache-arrow";
+import {
+  Binary,
+  Data,
+  DataType,
+  type Field,
+  Float64,
+  Int64,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+} from "apache-arrow";
 import { presenceOf } from "../../arrow/conform.ts";
 import { SortKeys } from "../../arrow/sort-keys.ts";
 import type { TaskContext } from "../../contract/context.ts";
@@ -20,20 +31,21 @@ export class ChangeRows implements RowTransform {
     this.#sequences = new SequenceKeys(plan);
   }
 
-  /** Throws `KEY_IS_NULL` or `SEQUENCE_IS_NULL`. */
+  /** Changes that tasks have exchanged stay. Throws `KEY_IS_NULL` or `SEQUENCE_IS_NULL`. */
   async *apply(
     batches: AsyncIterable<RecordBatch>,
     { partitionId }: Pick<TaskContext, "partitionId">,
   ): AsyncGenerator<RecordBatch> {
     let rows = 0;
     for await (const batch of batches) {
-      yield this.#changes(batch, partitionId, rows);
+      const isExchanged = batch.schema.fields.some(({ name }) => name === ADDED.sequence);
+      yield isExchanged ? batch : this.#changes(batch, partitionId, rows);
       rows += batch.numRows;
     }
   }
 
   #changes(batch: RecordBatch, partition: number, rowsBefore: number): RecordBatch {
-    const { settings, deletes } = this.#plan;
+    const { deletes } = this.#plan;
     this.#checkPresent(batch, partition, rowsBefore);
     const length = batch.numRows;
     const { bytes, offsets } = this.#sequences.list(batch);
@@ -50,7 +62,6 @@ export class ChangeRows implements RowTransform {
         BigInt64Array.from({ length }, (_, row) => BigInt(rowsBefore + row + 1)),
       ),
     };
-    void settings;
     return batchOf(
       this.schema,
       length,

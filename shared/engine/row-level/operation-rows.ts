@@ -29,9 +29,10 @@ export interface OperationColumns {
   readonly metadata?: Schema | undefined;
 }
 
-/** The values of operation rows that all have the same operation. */
+/** The values of operation rows. */
 export interface OperationValues {
-  readonly operation: OperationCode;
+  /** The operation of all rows, or of each of them. */
+  readonly operation: OperationCode | Int8Array;
   /** Number of rows. */
   readonly length: number;
   /** Index of the name under which the rows count; -1 if they do not count. */
@@ -97,7 +98,7 @@ export class OperationLayout {
       (this[part] ?? []).map((_, i) => values[part]?.[i]),
     );
     const children = [
-      makeData({ type: operations.type, length, data: new Int8Array(length).fill(operation) }),
+      makeData({ type: operations.type, length, data: operationsOf(operation, length) }),
       makeData({ type: names.type, length, data: new Int8Array(length).fill(counted) }),
       makeData({ type: counts.type, length, data: new Int32Array(length).fill(count) }),
       ...fields.map(({ type }, i) => parts[i] ?? nullColumn(type, length)),
@@ -105,6 +106,10 @@ export class OperationLayout {
     const type = new Struct(this.schema.fields);
     return new RecordBatch(this.schema, makeData({ type, length, nullCount: 0, children }));
   }
+}
+
+function operationsOf(operation: OperationCode | Int8Array, length: number): Int8Array {
+  return typeof operation === "number" ? new Int8Array(length).fill(operation) : operation;
 }
 
 /** Returns the name, with a prefix as often as it takes until nothing else has it. */

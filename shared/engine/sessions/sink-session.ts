@@ -9,7 +9,8 @@ import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
 import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
-import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import type { SupportsAutoCdc } from "../../contract/write/auto-cdc.ts";
+import type { SupportsWrite, Table, TableCapability } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
 import {
@@ -19,10 +20,18 @@ import {
   type WriterWrite,
   writerOf,
 } from "../../contract/write/writer-table.ts";
+import { mergeTable, newMergeBuilder } from "../auto-cdc/merge-builder.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE, WRITE } from "./check-implementation.ts";
+import {
+  AUTO_CDC_TABLE,
+  BATCH_WRITER,
+  checkImplementation,
+  STREAM_WRITER,
+  TABLE,
+  WRITE,
+} from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 import {
@@ -77,13 +86,19 @@ export class SinkSession {
     const pipeline = this.#pipeline;
     const where = { pipeline: pipeline.name };
     const isStream = pipeline.saveMode === undefined;
-    const match = columnMatch(table, schema, pipeline);
+    const { mergesStream } = pipeline;
+    // The columns of changes are not those of the table.
+    const match = mergesStream === undefined ? columnMatch(table, schema, pipeline) : undefined;
     const info = this.#infoOf(match?.schema ?? schema, request);
     const replaced: Disposition =
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
     const call = <T>(method: string, body: () => Awaitable<T>) =>
       guard("SINK_FAILED", `${method}() failed`, where, body);
-    const builder = await call("newWriteBuilder", () => table.newWriteBuilder(info));
+    const builder = await call("newWriteBuilder", () =>
+      mergesStream === undefined
+        ? table.newWriteBuilder(info)
+        : newMergeBuilder(table as Table as SupportsAutoCdc, mergesStream, info, where),
+    );
     const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
     const built = await call("build", () => told.build());
     if (built === undefined && request.isPlanning === true) return undefined;
@@ -164,10 +179,14 @@ export class SinkSession {
       where,
       async () => {
         const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+        // What a merge calls of it, `mergeTable` has checked.
+        if (this.#pipeline.mergesStream !== undefined)
+          return (await mergeTable(opened, schema, this.#pipeline)) as Table as SupportsWrite;
         return opened.table === undefined ? this.#writerTable(opened) : await opened.table(schema);
       },
     );
-    const table = checkImplementation(made, "table", TABLE, where);
+    const kind = this.#pipeline.mergesStream === undefined ? TABLE : AUTO_CDC_TABLE;
+    const table = checkImplementation(made, "table", kind, where);
     checkCapabilities(table, this.#pipeline);
     return table;
   }

@@ -21,6 +21,7 @@ import {
   STREAMING_WRITE,
   WRITER_FACTORY,
 } from "./check-implementation.ts";
+import type { EngineWrite } from "./engine-write.ts";
 import { guard } from "./guard.ts";
 import { recordedFactory, restoreFactory } from "./table-factory.ts";
 import { V1BatchWrite } from "./v1-write.ts";
@@ -90,8 +91,10 @@ export class SinkWrite {
   }
 
   /** Returns the rows in the columns of the table. Error: `ROW_MISMATCH`. */
-  matched(batches: AsyncIterable<RecordBatch>): AsyncIterable<RecordBatch> {
-    const { match } = this.#parts;
+  matched(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncIterable<RecordBatch> {
+    const { match, write } = this.#parts;
+    const { transform } = write as EngineWrite;
+    if (transform !== undefined) return transform.apply(batches, task);
     return match === undefined ? batches : matchedBatches(batches, match);
   }
 

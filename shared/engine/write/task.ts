@@ -253,12 +253,12 @@ class WriterTask {
 
   /** Writes all rows, watched for a stall. */
   async #writeRows(writer: TaskWriter): Promise<void> {
-    const { rows, watch, options, write } = this.#parts;
+    const { rows, watch, options, write, context } = this.#parts;
     this.#beginWatch();
     // A task that was told to stop needs no watch any more, even if its sink does not return.
     const stopListening = onAbort(options.signal, () => watch.end());
     try {
-      await writer.writeAll(write.matched(rows));
+      await writer.writeAll(write.matched(rows, context));
     } finally {
       stopListening();
       watch.end();
