@@ -34,13 +34,14 @@ export function newMergeBuilder(
 }
 
 /**
- * Returns the table that a data source merges changes into. Throws `MERGE_INVALID` if the pipeline
- * replaces rows, too, and `WRITE_NOT_SUPPORTED` if the table cannot merge.
+ * Returns the table that a data source merges changes into. Throws `MERGE_INVALID` or
+ * `FILTER_INVALID` if the settings do not fit the columns of the stream or the output mode, and
+ * `WRITE_NOT_SUPPORTED` if the table cannot merge.
  */
 export async function mergeTable(
   source: DataSource<object>,
   schema: Schema,
-  { name: pipeline, outputs, sink }: PipelineDefinition,
+  { name: pipeline, outputs, sink, mergesStream }: PipelineDefinition,
 ): Promise<SupportsAutoCdc> {
   const where = { pipeline };
   if (outputs === "complete") {
@@ -49,6 +50,7 @@ export async function mergeTable(
       hint: 'Remove .outputMode("complete"): a merge keeps the rows of other keys.',
     });
   }
+  if (mergesStream !== undefined) planMerge(mergesStream, schema, where);
   const table: Table | undefined =
     source.autoCdcTable === undefined ? await source.table?.(schema) : await source.autoCdcTable(schema);
   if (isAutoCdcTable(table)) return table;
