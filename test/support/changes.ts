@@ -6,12 +6,12 @@ import { type PipelineRun, runPipeline } from "../../shared/testing/run-pipeline
 import type { Surroundings } from "../../shared/testing/surroundings.ts";
 
 /** A change of a key, as the feeds of these tests have it. */
-export interface Change {
+export type Change = {
   readonly id: number;
   readonly v: string | null;
   readonly seq: number;
   readonly op: "upsert" | "delete" | null;
-}
+};
 
 export const CHANGES_DDL = "id bigint NOT NULL, v string, seq bigint NOT NULL, op string";
 
