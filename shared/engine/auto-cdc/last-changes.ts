@@ -7,6 +7,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import { asc } from "../../contract/write/distribution.ts";
 import { OPERATION } from "../row-level/operation-rows.ts";
 import type { RowTransform } from "../sessions/engine-write.ts";
+import type { SortingOptions } from "../shuffle/sorted-rows.ts";
 import { ChangeRows, columnOf } from "./change-rows.ts";
 import { ADDED, type MergePlan } from "./merge-plan.ts";
 import { sortedChanges } from "./sort-changes.ts";
@@ -48,8 +49,9 @@ export class LastChanges implements RowTransform {
   async *apply(
     batches: AsyncIterable<RecordBatch>,
     task: Pick<TaskContext, "partitionId">,
+    sorting: SortingOptions,
   ): AsyncGenerator<RecordBatch> {
-    const changes = sortedChanges(this.#changes.apply(batches, task), this.#plan);
+    const changes = sortedChanges(this.#changes.apply(batches, task), this.#plan, sorting);
     let held: Held | undefined;
     for await (const batch of changes) {
       const reduced = this.#reduced(batch, held);

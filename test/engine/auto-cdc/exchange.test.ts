@@ -9,6 +9,9 @@ import { checkMergeStream, type MergeStreamOptions } from "../../../shared/contr
 import { ChangeRows } from "../../../shared/engine/auto-cdc/change-rows.ts";
 import { LastChanges } from "../../../shared/engine/auto-cdc/last-changes.ts";
 import { planMerge } from "../../../shared/engine/auto-cdc/merge-plan.ts";
+import type { SortingOptions } from "../../../shared/engine/shuffle/sorted-rows.ts";
+import { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
+import { Surroundings } from "../../../shared/testing/surroundings.ts";
 import { CHANGES_DDL, type Change, feeds, MERGE, newestState } from "../../support/changes.ts";
 
 const SCHEMA = parseDdl(CHANGES_DDL);
@@ -16,6 +19,14 @@ const SCHEMA = parseDdl(CHANGES_DDL);
 function planOf(options: MergeStreamOptions, ddl = CHANGES_DDL) {
   return planMerge(checkMergeStream(options), parseDdl(ddl), {});
 }
+
+const surroundings = new Surroundings({ now: 0 });
+const sorting: SortingOptions = {
+  ports: { ledger: new SqliteLedger(":memory:"), ...surroundings, openStore: () => surroundings.store },
+  folder: "sorted/",
+  signal: new AbortController().signal,
+  where: {},
+};
 
 /** Returns what one task makes of these batches. */
 async function applied(
@@ -26,7 +37,7 @@ async function applied(
   async function* all() {
     yield* batches;
   }
-  return await Array.fromAsync(transform.apply(all(), { partitionId }));
+  return await Array.fromAsync(transform.apply(all(), { partitionId }, sorting));
 }
 
 /** Exchanges the changes of partitions by key. Each task gets the partitions in the order given. */

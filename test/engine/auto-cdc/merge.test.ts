@@ -50,6 +50,37 @@ describe("any order and any batches", () => {
   });
 });
 
+describe("several partitions", () => {
+  it("Tasks exchange the changes by key, so each key has one winner", async () => {
+    await fc.assert(
+      fc.asyncProperty(feeds, async ({ changes, batches }) => {
+        for (const options of [MERGE, TYPE_2]) {
+          const feed = new ChangeFeed(options, { numPartitions: 3 });
+          for (const batch of batches) await feed.merge(batch);
+          expect(rowsOf(feed)).toEqual(options === MERGE ? newestState(changes) : allStates(changes));
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it("Different changes with one sequence are found in other partitions, too", async () => {
+    const feed = new ChangeFeed(MERGE, { numPartitions: 3 });
+    const changes = [upsert(1, 5, "x"), upsert(2, 1), upsert(1, 5, "y")];
+    await expect(feed.merge(changes)).rejects.toMatchObject({
+      code: "SEQUENCE_NOT_UNIQUE",
+      where: { partition: 2, row: 1 },
+    });
+    expect(rowsOf(feed)).toEqual([]);
+  });
+
+  it("The change of the first partition stays if the pipeline says so", async () => {
+    const feed = new ChangeFeed({ ...MERGE, onEqualSequence: "first" }, { numPartitions: 3 });
+    await feed.merge([upsert(1, 5, "x"), upsert(1, 5, "y"), upsert(1, 5, "z")]);
+    expect(rowsOf(feed)).toEqual([{ id: 1, v: "x", seq: 5 }]);
+  });
+});
+
 describe("sequences", () => {
   it("Two different changes of a key with one sequence fail the batch, and nothing is merged", async () => {
     const feed = new ChangeFeed();
