@@ -13,18 +13,21 @@ import { readRows } from "./read.ts";
 import { readTable, type Table } from "./table.ts";
 
 /** The rows after position `after` (exclusive) up to `upTo` (inclusive). `null` means no bound. */
-type Slice = { readonly after: Position | null; readonly upTo: Position | null };
+export type Slice = { readonly after: Position | null; readonly upTo: Position | null };
 
 /** Reads all rows of a table. If there is a cursor column, they are split into partitions. */
 export class PostgresReader extends DataSourceReader<Slice> {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
   readonly #server: Server;
+  readonly #compared: Schema;
   #filters: readonly Filter[] = [];
 
-  constructor(schema: Schema, options: ParsedOptions, server: Server) {
+  /** `compared` has the columns that filters may name, if these are not those of the rows. */
+  constructor(schema: Schema, options: ParsedOptions, server: Server, compared: Schema = schema) {
     super();
     this.#schema = schema;
+    this.#compared = compared;
     this.#options = options;
     this.#server = server;
   }
@@ -32,7 +35,7 @@ export class PostgresReader extends DataSourceReader<Slice> {
   override async pushFilters(filters: readonly Filter[]): Promise<Filter[]> {
     const table = await this.#server.use((session) => readTable(session, this.#options.table));
     const isDone = (filter: Filter) =>
-      conditionOf(filter, table, this.#schema, new Parameters()) !== undefined;
+      conditionOf(filter, table, this.#compared, new Parameters()) !== undefined;
     this.#filters = filters.filter(isDone);
     return filters.filter((filter) => !isDone(filter));
   }
@@ -75,6 +78,6 @@ export class PostgresReader extends DataSourceReader<Slice> {
   }
 
   #conditions(table: Table, parameters: Parameters): string[] {
-    return this.#filters.flatMap((filter) => conditionOf(filter, table, this.#schema, parameters) ?? []);
+    return this.#filters.flatMap((filter) => conditionOf(filter, table, this.#compared, parameters) ?? []);
   }
 }

@@ -8,7 +8,8 @@ import { optional } from "../../contract/optional.ts";
 import { newerFormat } from "../kit/newer-format.ts";
 import type { Session } from "../kit/postgres/session.ts";
 import { lockBatches } from "./batch-lock.ts";
-import { quoteTable } from "./table.ts";
+import type { ParsedOptions } from "./options.ts";
+import { besideTable, quoteTable } from "./table.ts";
 
 /**
  * Version of the table's form. Version 1 had only `pipeline`, `incarnation`, `batch_id` and
@@ -188,6 +189,14 @@ export class BatchesTable {
   }
 }
 
+/** Returns the table of batches that the options name. */
+export function batchesTableOf({
+  batchesTable,
+  table,
+}: Pick<ParsedOptions, "batchesTable" | "table">): BatchesTable {
+  return new BatchesTable(batchesTable ?? besideTable(table, () => "millrace_batches"));
+}
+
 /**
  * Returns the batch that a new batch is compared with. The batches of a batch pipeline do not
  * continue each other, so only those of its own incarnation matter.
@@ -221,7 +230,7 @@ function offsetOf(text: string | null | undefined): Offset | undefined {
 }
 
 /** If rights are missing, adds the statements that the table's owner must run. */
-function withStatements(error: unknown, statements: readonly string[]): unknown {
+export function withStatements(error: unknown, statements: readonly string[]): unknown {
   if (!MillraceError.is(error) || (error.cause as { code?: unknown } | undefined)?.code !== NO_RIGHT)
     return error;
   return error.with({
@@ -234,7 +243,12 @@ function withStatements(error: unknown, statements: readonly string[]): unknown 
  * parallel `CREATE TABLE IF NOT EXISTS` statements can fail.
  */
 export async function makeTable(session: Session, sql: string, definition: string): Promise<void> {
-  const doing = `making the table ${sql}`;
-  await session.query(doing, "SELECT pg_advisory_xact_lock(hashtext('millrace'), hashtext($1))", [sql]);
-  await session.execute(doing, `CREATE TABLE IF NOT EXISTS ${sql} (${definition})`);
+  await lockCreation(session, sql);
+  await session.execute(`making the table ${sql}`, `CREATE TABLE IF NOT EXISTS ${sql} (${definition})`);
+}
+
+/** Waits until no other transaction is about to create the table, and keeps others from it. */
+export async function lockCreation(session: Session, sql: string): Promise<void> {
+  const statement = "SELECT pg_advisory_xact_lock(hashtext('millrace'), hashtext($1))";
+  await session.query(`making the table ${sql}`, statement, [sql]);
 }

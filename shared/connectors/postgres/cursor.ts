@@ -62,7 +62,7 @@ export class Cursor {
    */
   constructor(table: Table, cursorColumn: string, keyColumns: readonly string[]) {
     const first = columnNamed(table, cursorColumn);
-    if (first.isArray || ![...NUMBERS, ...TEXTS, ...Object.keys(HORIZONS)].includes(first.base)) {
+    if (!canOrder(first)) {
       throw unsafe(
         `"${cursorColumn}" is ${first.type}, whose values tell no order of the rows`,
         NAME_ANOTHER,
@@ -211,6 +211,11 @@ const NAME_ANOTHER = "Name a column that a sequence or the clock of the server f
 
 export function unsafe(problem: string, hint: string): MillraceError {
   return new MillraceError("POSTGRES_CURSOR_UNSAFE", `rows would be lost: ${problem}`, { hint });
+}
+
+/** True if values of the column tell an order of the rows. */
+export function canOrder({ base, isArray }: Column): boolean {
+  return !isArray && [...NUMBERS, ...TEXTS, ...Object.keys(HORIZONS)].includes(base);
 }
 
 /** Returns the cursor for the option `cursorColumn`, or `undefined` if it is not set. */

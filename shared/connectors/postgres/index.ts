@@ -5,8 +5,8 @@ import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
-import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
-import { WriterTable, writerOf } from "../../contract/write/writer-table.ts";
+import type { TableCapability } from "../../contract/write/table.ts";
+import { type WriterTableParts, writerOf } from "../../contract/write/writer-table.ts";
 import { loadDriver, Server } from "../kit/postgres/connection.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
@@ -14,6 +14,7 @@ import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts"
 import { type Replaced, replacedBy } from "./replace.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
+import { PostgresTable } from "./writable-table.ts";
 import { PostgresWriter } from "./writer.ts";
 
 export type { PostgresConnection, PostgresTls } from "../kit/postgres/server-options.ts";
@@ -54,14 +55,15 @@ export class Postgres extends DataSource<ParsedOptions> {
   }
 
   /**
-   * Returns a table to which rows are appended or upserted. An overwrite deletes the rows that it
-   * replaces in the same transaction.
+   * Returns a table to which rows are appended or upserted, and whose rows can be changed, deleted
+   * and merged. Whatever a batch does is done in one transaction.
    */
-  override table(schema: Schema): SupportsWrite {
+  override table(schema: Schema): PostgresTable {
     const { partitionBy } = this.options;
-    return new WriterTable({
+    const table: WriterTableParts = {
       name: Postgres.name,
       capabilities: new Set<TableCapability>([
+        "BATCH_READ",
         "BATCH_WRITE",
         "STREAMING_WRITE",
         "TRUNCATE",
@@ -76,7 +78,9 @@ export class Postgres extends DataSource<ParsedOptions> {
         disposition.replaces === "none" || disposition.replaces === "all"
           ? writerOf(this, info, disposition.replaces === "all")
           : this.#writer(schema, replacedBy(disposition)),
-    });
+    };
+    const parts = { options: this.options, server: this.#server, runtime: this.runtime };
+    return new PostgresTable(table, parts, this.#writer(schema, { replaces: "none" }));
   }
 
   /**

@@ -2,7 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
 import type { Session } from "../kit/postgres/session.ts";
 import { escapeIdentifier } from "./identifier.ts";
-import { jsonRows, sentRows } from "./sent-rows.ts";
+import { jsonRows, sentRows, type TypedTable } from "./sent-rows.ts";
 import type { Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of rows, in one statement. */
@@ -11,33 +11,26 @@ const MAX_ROWS = 5000;
 /** A name that no column of a table has. */
 const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 
-/**
- * Inserts rows into a table in the current transaction. With key columns, a row replaces the
- * existing row with its key; of several rows with the same key, the last one is used.
- */
-export class Loader {
+/** Sends rows that are JSON texts with a statement, many at once. */
+export class JsonSender {
   readonly #session: Session;
   readonly #doing: string;
   readonly #sql: string;
-  readonly #textOf: (row: Record<string, unknown>) => string;
   #rows: string[] = [];
   #characters = 0;
 
-  /** Prepares an insert into the table. Error: `POSTGRES_TABLE_MISMATCH`. */
-  constructor(session: Session, table: Table, schema: Schema, keyColumns: readonly string[]) {
+  /** The statement receives an array of rows in its first parameter. */
+  constructor(session: Session, doing: string, sql: string) {
     this.#session = session;
-    this.#doing = `writing to ${table.sql}`;
-    this.#sql = insertOf(table, schema, keyColumns);
-    this.#textOf = jsonRows(schema);
+    this.#doing = doing;
+    this.#sql = sql;
   }
 
-  async add(batch: RecordBatch): Promise<void> {
-    for (const row of rowsOf(batch)) {
-      const text = this.#textOf(row);
-      this.#rows.push(text);
-      this.#characters += text.length;
-      if (this.#rows.length >= MAX_ROWS || this.#characters >= MAX_CHARACTERS) await this.flush();
-    }
+  /** Adds a row. Returns true if there are enough rows for a statement. */
+  add(row: string): boolean {
+    this.#rows.push(row);
+    this.#characters += row.length;
+    return this.#rows.length >= MAX_ROWS || this.#characters >= MAX_CHARACTERS;
   }
 
   /** Sends the rows that were added. */
@@ -50,8 +43,34 @@ export class Loader {
   }
 }
 
+/**
+ * Inserts rows into a table in the current transaction. With key columns, a row replaces the
+ * existing row with its key; of several rows with the same key, the last one is used.
+ */
+export class Loader {
+  readonly #sender: JsonSender;
+  readonly #textOf: (row: Record<string, unknown>) => string;
+
+  /** Prepares an insert into the table. Error: `POSTGRES_TABLE_MISMATCH`. */
+  constructor(session: Session, table: Table, schema: Schema, keyColumns: readonly string[]) {
+    this.#sender = new JsonSender(session, `writing to ${table.sql}`, insertOf(table, schema, keyColumns));
+    this.#textOf = jsonRows(schema);
+  }
+
+  async add(batch: RecordBatch): Promise<void> {
+    for (const row of rowsOf(batch)) {
+      if (this.#sender.add(this.#textOf(row))) await this.flush();
+    }
+  }
+
+  /** Sends the rows that were added. */
+  async flush(): Promise<void> {
+    await this.#sender.flush();
+  }
+}
+
 /** Returns the INSERT statement. */
-function insertOf(table: Table, schema: Schema, keyColumns: readonly string[]): string {
+export function insertOf(table: TypedTable, schema: Schema, keyColumns: readonly string[]): string {
   const { columns, rows } = sentRows(table, schema, ORDINALITY);
   const names = columns.join(", ");
   const insert = `INSERT INTO ${table.sql} (${names})`;

@@ -89,6 +89,17 @@ export interface PostgresOptions {
   readonly idleSeconds?: number;
 
   /**
+   * Sink: the columns that identify a row that `.update()`, `.deleteWhere()` or `.merge()` changes.
+   * They need a unique index, and must not be null. Default: the primary key, else such an index.
+   */
+  readonly rowId?: readonly string[];
+  /**
+   * Sink: the table in which `.merge()` of a stream keeps the last sequence of each key. Default:
+   * the name of `table` with `_millrace_changes`, in its schema.
+   */
+  readonly changesTable?: string;
+
+  /**
    * Sink: the table that records which batches are committed. Default: `millrace_batches` in the
    * schema of `table`.
    */
@@ -117,6 +128,8 @@ export const OPTIONS = z
     fetchSize: count.default(10_000),
     idleSeconds: SECONDS.default(120),
     batchesTable: name.optional(),
+    rowId: names.optional(),
+    changesTable: name.optional(),
   })
   .refine(...ONE_SERVER);
 

@@ -41,7 +41,8 @@ export function replacedBy(disposition: Disposition): Replaced {
   );
 }
 
-function isTopLevel(filter: Filter): boolean {
+/** True if the filter names no fields of structs. */
+export function isTopLevel(filter: Filter): boolean {
   if ("attribute" in filter) return filter.attribute.length === 1;
   if ("child" in filter) return isTopLevel(filter.child);
   return !("left" in filter) || (isTopLevel(filter.left) && isTopLevel(filter.right));
@@ -56,15 +57,16 @@ export async function lockForOverwrite(session: Session, table: Table): Promise<
 }
 
 /**
- * Deletes the rows that match all filters, in the current transaction. Error:
- * `WRITE_NOT_SUPPORTED`.
+ * Deletes the rows that match all filters, in the current transaction, and returns their number.
+ * `unchanged` says in errors that nothing has happened. Error: `WRITE_NOT_SUPPORTED`.
  */
 export async function deleteMatching(
   session: Session,
   table: Table,
   schema: Schema,
   filters: readonly Filter[],
-): Promise<void> {
+  unchanged = "Nothing was changed.",
+): Promise<number> {
   const parameters = new Parameters();
   const compared = comparedSchema(table, schema);
   const conditions = filters.map((filter) => {
@@ -72,14 +74,15 @@ export async function deleteMatching(
     if (condition !== undefined) return `(${condition})`;
     throw new MillraceError(
       "WRITE_NOT_SUPPORTED",
-      `${table.sql} cannot be overwritten by this filter: a column is missing, or PostgreSQL compares its type differently`,
+      `the rows of ${table.sql} cannot be deleted by this filter: a column is missing, or PostgreSQL compares its type differently`,
       {
-        hint: "Nothing was changed. Name top-level columns of the table that are numbers, booleans, texts of an exact collation, dates, times or UUIDs, and compare them with values.",
+        hint: `${unchanged} Name top-level columns of the table that are numbers, booleans, texts of an exact collation, dates, times or UUIDs, and compare them with values.`,
       },
     );
   });
-  const sql = `DELETE FROM ${table.sql} WHERE ${conditions.join(" AND ")}`;
-  await session.query(`deleting from ${table.sql}`, sql, parameters.values);
+  const sql = `WITH gone AS (DELETE FROM ${table.sql} WHERE ${conditions.join(" AND ")} RETURNING 1) SELECT count(*) FROM gone`;
+  const [[count] = []] = await session.query(`deleting from ${table.sql}`, sql, parameters.values);
+  return Number(count);
 }
 
 /**

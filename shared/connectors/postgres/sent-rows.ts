@@ -2,7 +2,14 @@ import { DataType, type Field, type Schema, TimeUnit } from "apache-arrow";
 import { rowType } from "../../arrow/row-type.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { escapeIdentifier } from "./identifier.ts";
-import { columnNamed, type Table } from "./table.ts";
+import { type Column, columnNamed } from "./table.ts";
+
+/** A table with as much as is needed to send rows to it. */
+export interface TypedTable {
+  /** The quoted name. */
+  readonly sql: string;
+  readonly columns: readonly Pick<Column, "name" | "type">[];
+}
 
 /** Rows that a statement receives as JSON in its first parameter. */
 export interface SentRows {
@@ -17,7 +24,7 @@ export interface SentRows {
  * cast, so that the column's own type parses them; lists, structs and maps are sent as JSON.
  * `ordinality` is the quoted name of the row's number. Error: `POSTGRES_TABLE_MISMATCH`.
  */
-export function sentRows(table: Table, schema: Schema, ordinality: string): SentRows {
+export function sentRows(table: TypedTable, schema: Schema, ordinality: string): SentRows {
   const columns = schema.fields.map((field) => {
     const { name, type } = columnNamed(table, field.name);
     const isNested = rowType(field.type).children?.length > 0;

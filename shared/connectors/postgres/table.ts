@@ -40,6 +40,12 @@ export interface Column {
   readonly isExact: boolean;
   /** True if the collation orders texts by their bytes. */
   readonly isBytewise: boolean;
+  /** The type as written in a cast; for a domain, the type below it, which has no checks. */
+  readonly plainType: string;
+  /** `always` if only the server numbers its rows, unless an INSERT overrides it. */
+  readonly identity: "always" | "default" | "none";
+  /** True if the server computes the value, so that no statement may set it. */
+  readonly isGenerated: boolean;
 }
 
 /** A table as described in PostgreSQL's catalog. */
@@ -58,7 +64,8 @@ const COLUMNS = `
     e.oid IS NOT NULL, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attnotnull OR t.typnotnull,
     coalesce(l.collisdeterministic, true),
     coalesce(l.collname IN ('C', 'POSIX', 'ucs_basic')
-      OR l.collname = 'default' AND d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c', false)
+      OR l.collname = 'default' AND d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c', false),
+    format_type(b.oid, -1), a.attidentity, a.attgenerated <> ''
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -97,7 +104,9 @@ export async function readTable(session: Session, name: string): Promise<Table> 
 }
 
 function columnOf(row: readonly (string | null)[]): Column {
-  const [name, number, type, base, isArray, modifier, isNotNull, isExact, isBytewise] = row.slice(4);
+  const [name, number, type, base, isArray, modifier, isNotNull, isExact, isBytewise, ...others] =
+    row.slice(4);
+  const [plainType, identity, isGenerated] = others;
   return {
     name: name ?? "",
     number: number ?? "",
@@ -108,6 +117,9 @@ function columnOf(row: readonly (string | null)[]): Column {
     isNullable: isNotNull === "f",
     isExact: isExact === "t",
     isBytewise: isBytewise === "t",
+    plainType: plainType ?? "",
+    identity: identity === "a" ? "always" : identity === "d" ? "default" : "none",
+    isGenerated: isGenerated === "t",
   };
 }
 
@@ -122,7 +134,10 @@ function digitsOf(modifier: number): readonly [number, number] | undefined {
 }
 
 /** Returns the column with this name. Error: `POSTGRES_TABLE_MISMATCH`. */
-export function columnNamed(table: Table, name: string): Column {
+export function columnNamed<C extends Pick<Column, "name"> = Column>(
+  table: { readonly sql: string; readonly columns: readonly C[] },
+  name: string,
+): C {
   const column = table.columns.find((one) => one.name === name);
   if (column !== undefined) return column;
   const names = table.columns.map((one) => one.name);
@@ -212,4 +227,15 @@ export function quoteTable(name: string): string {
     .filter((part) => part !== undefined)
     .map((part) => (part.startsWith('"') ? part : escapeIdentifier(part)))
     .join(".");
+}
+
+/**
+ * Returns the name of a table in the same schema as another table. `rename` receives the name of
+ * that table without quotes.
+ */
+export function besideTable(table: string, rename: (name: string) => string): string {
+  const [, schema = "", name = ""] = /^(?:(.+)\.)?("[^"]*(?:""[^"]*)*"|[^".]+)$/.exec(table) ?? [];
+  const plain = name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name;
+  const renamed = escapeIdentifier(rename(plain));
+  return schema === "" ? renamed : `${schema}.${renamed}`;
 }

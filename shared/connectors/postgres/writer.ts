@@ -29,7 +29,8 @@ import {
   stagingOf,
 } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
-import { BatchesTable, makeTable } from "./batches-table.ts";
+import { type BatchesTable, batchesTableOf, makeTable } from "./batches-table.ts";
+import { commitStaged } from "./commit.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -66,7 +67,7 @@ export class PostgresWriter
     this.#replaced = replaced;
     this.#server = server;
     this.#runtime = runtime;
-    this.#batches = new BatchesTable(options.batchesTable ?? besideTable(options.table, "millrace_batches"));
+    this.#batches = batchesTableOf(options);
   }
 
   get #keyColumns(): readonly string[] {
@@ -129,22 +130,13 @@ export class PostgresWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
-    await this.#server.use(async (session) => {
-      await this.#batches.make(session);
-      await session.transaction("READ WRITE", async () => {
-        if (!(await this.#batches.record(session, batch))) return;
-        // A batch without messages was skipped: it has no rows, and replaces none.
-        if (messages.length === 0) return;
-        const table = await this.#makeTable(session);
-        await this.#deleteReplaced(session, table, messages, batch);
-        const loader = new Loader(session, table, this.#schema, this.#keyColumns);
-        for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
-        await loader.flush();
-      });
+    await commitStaged(this.#server, this.#batches, messages, batch, async (session) => {
+      const table = await this.#makeTable(session);
+      await this.#deleteReplaced(session, table, messages, batch);
+      const loader = new Loader(session, table, this.#schema, this.#keyColumns);
+      for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
+      await loader.flush();
     });
-    // The batch is committed, so its staged files are not needed any more. If this fails, `vacuum`
-    // removes them.
-    await dropStaged(messages, batch).catch(() => undefined);
   }
 
   /** Deletes the rows that the batch replaces. */
@@ -210,10 +202,4 @@ export class PostgresWriter
     await makeTable(session, quoteTable(table), definitionOf(this.#schema, this.#keyColumns));
     return await readTable(session, table);
   }
-}
-
-/** Returns the name of a table in the same schema as another table. */
-function besideTable(table: string, name: string): string {
-  const schema = /^(.+)\.("[^"]*(?:""[^"]*)*"|[^".]+)$/.exec(table)?.[1];
-  return schema === undefined ? name : `${schema}.${name}`;
 }

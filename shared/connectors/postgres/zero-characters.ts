@@ -2,6 +2,8 @@ import { type Data, DataType, type RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../arrow/rows.ts";
 import { MillraceError } from "../../contract/errors.ts";
 
+const HINT = "Take the character out of the text, or store the text as binary.";
+
 /**
  * Checks that no text has a character with the code 0, which PostgreSQL cannot store. `before` is
  * the number of rows of the task before this batch. It is checked before the commit, because a
@@ -21,9 +23,25 @@ export function refuseZeroCharacters(batch: RecordBatch, before: number): void {
     throw new MillraceError(
       "ROW_MISMATCH",
       `row ${row}, field "${field}": expected a text that PostgreSQL can store, found a character with the code 0`,
-      { where: { row, field }, hint: "Take the character out of the text, or store the text as binary." },
+      { where: { row, field }, hint: HINT },
     );
   }
+}
+
+/**
+ * Checks the values of one row, of which `text` is the JSON. Error: `ROW_MISMATCH`.
+ */
+export function refuseZeroCharactersIn(values: Readonly<Record<string, unknown>>, text: string): void {
+  // JSON writes the character like this. A text that has these six characters is found by the next
+  // look.
+  if (!text.includes("\\u0000")) return;
+  const field = Object.keys(values).find((name) => isZeroIn(values[name]));
+  if (field === undefined) return;
+  throw new MillraceError(
+    "ROW_MISMATCH",
+    `field "${field}": expected a text that PostgreSQL can store, found a character with the code 0`,
+    { where: { field }, hint: HINT },
+  );
 }
 
 /** Looks at the bytes of a column only. They may have a zero that belongs to no row. */

@@ -30,7 +30,7 @@ export interface SupportsRowLevelOperations extends Table {
 /** Builds an operation. (Spark: `RowLevelOperationBuilder`.) */
 export interface RowLevelOperationBuilder {
   /** Returns the operation. */
-  build(): RowLevelOperation;
+  build(): Awaitable<RowLevelOperation>;
 }
 
 /**
