@@ -31,8 +31,8 @@ interface Kept {
 }
 
 /**
- * Merges changes into the rows of a table. Returns which rows go and come. Rows that something else
- * has removed from the table since take their sequences with them.
+ * Merges changes into the rows of a table. Returns which rows go and come. Sequences stay if
+ * something else removes their rows: only a newer change brings a row back.
  */
 export function mergeChanges(
   table: Table,
@@ -48,7 +48,7 @@ export function mergeChanges(
   const merge = info.storedAsScdType === 1 ? replaced : inserted;
   for (const change of changes) {
     const key = keyOf(change.id);
-    const kept = merged.get(key) ?? present(known.get(key) ?? [], before.get(key) ?? []);
+    const kept = merged.get(key) ?? { marks: known.get(key) ?? [], rows: before.get(key) ?? [] };
     merged.set(key, merge(kept, markOf(change, info), change));
   }
   const entries = [...merged].map(([key, { marks }]) => [key, marks] as const);
@@ -64,11 +64,6 @@ export function mergeChanges(
 function markOf({ metadata, row }: Change, { plannedAt }: AutoCdcInfo): Mark {
   const sequence = Buffer.from(String(metadata["__sequence"]), "base64");
   return { sequence, isDelete: row === undefined, start: metadata["__start_at"], plannedAt };
-}
-
-/** Leaves out the marks of rows that are not in the table any more. */
-function present(marks: readonly Mark[], rows: readonly NamedRow[]): Kept {
-  return { marks: marks.filter((mark) => mark.isDelete || rowOf(mark, rows) !== undefined), rows };
 }
 
 function rowOf({ start }: Mark, rows: readonly NamedRow[]): NamedRow | undefined {
@@ -100,15 +95,13 @@ function inserted({ marks, rows }: Kept, mark: Mark, { row }: Change): Kept {
   };
 }
 
-/**
- * Leaves out deletes that are older than tombstones are kept. A delete that ended a row is kept
- * with the row.
- */
-function remembered(marks: Marks, { plannedAt, tombstonesKeptMilliseconds }: AutoCdcInfo): Marks {
-  const isKept = (mark: Mark, i: number, all: readonly Mark[]) =>
-    !mark.isDelete ||
-    all[i - 1]?.isDelete === false ||
-    mark.plannedAt + tombstonesKeptMilliseconds > plannedAt;
-  const kept = [...marks].map(([key, all]) => [key, all.filter(isKept)] as const);
-  return new Map(kept.filter(([, all]) => all.length > 0));
+/** Leaves out tombstones that are older than they are kept. SCD type 2 remembers all changes. */
+function remembered(
+  marks: Marks,
+  { plannedAt, storedAsScdType, tombstonesKeptMilliseconds }: AutoCdcInfo,
+): Marks {
+  if (storedAsScdType === 2) return marks;
+  const isKept = ({ isDelete, plannedAt: since }: Mark) =>
+    !isDelete || since + tombstonesKeptMilliseconds > plannedAt;
+  return new Map([...marks].filter(([, all]) => all.some(isKept)));
 }
