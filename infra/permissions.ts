@@ -190,7 +190,7 @@ const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyState
 
 /**
  * Permissions on the table of a DynamoDB sink. Plan reads the sink's record of the last batch;
- * Finalize reads it and puts the items.
+ * Finalize reads it and puts the items. The items of a merge are put by Write.
  */
 const SINK_TABLE: Readonly<Record<StepName, (arn: string) => readonly PolicyStatement[]>> = {
   Plan: (arn) => [new PolicyStatement({ actions: ["dynamodb:GetItem"], resources: [arn] })],

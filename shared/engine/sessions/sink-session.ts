@@ -110,7 +110,7 @@ export class SinkSession {
     const write = checkImplementation(built as Write, "build", WRITE, where);
     const isV1 = !isStream && table.capabilities.has("V1_BATCH_WRITE");
     if (isV1 && !("isV1" in write)) throw notV1(table.name, where);
-    const isWriter = isWriterTable(table);
+    const isWriter = this.#isWriter(table);
     return await SinkWrite.open({
       write,
       info,
@@ -148,7 +148,7 @@ export class SinkSession {
     inputPartitions: number,
   ): Promise<PlannedWrite | undefined> {
     const table = await this.#table(schema);
-    const isPlain = isWriterTable(table) && this.#pipeline.source.arrangement === undefined;
+    const isPlain = this.#isWriter(table) && this.#pipeline.source.arrangement === undefined;
     if (isPlain) return { exchanges: [], ordering: [], isTransformed: false };
     const write = await this.#open(table, schema, { ...request, asksRequirement: true });
     if (write === undefined) return undefined;
@@ -163,12 +163,12 @@ export class SinkSession {
    */
   async writeOfStage(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
     const table = await this.#table(schema);
-    return isWriterTable(table) ? undefined : ((await this.#open(table, schema, request)) as SinkWrite);
+    return this.#isWriter(table) ? undefined : ((await this.#open(table, schema, request)) as SinkWrite);
   }
 
   /** True if the ledger records the write of a batch. */
   async recordsWrite(schema: Schema): Promise<boolean> {
-    return !isWriterTable(await this.#table(schema));
+    return !this.#isWriter(await this.#table(schema));
   }
 
   #infoOf(
@@ -211,6 +211,11 @@ export class SinkSession {
     return table;
   }
 
+  /** True if rows are written by writers in the form of PySpark's API. Changes never are. */
+  #isWriter(table: Table): table is WriterTable {
+    return this.#pipeline.mergesStream === undefined && isWriterTable(table);
+  }
+
   /** The table of a data source whose writers have the form of PySpark's API. */
   #writerTable(dataSource: DataSource<object>): WriterTable {
     const { sink, saveMode, name } = this.#pipeline;
@@ -236,7 +241,7 @@ export class SinkSession {
    */
   async newAsked(schema: Schema): Promise<object> {
     const table = await this.#table(schema);
-    if (!isWriterTable(table)) return table;
+    if (!this.#isWriter(table)) return table;
     const { saveMode, name, sink } = this.#pipeline;
     const info = { schema, ...optional("saveMode", saveMode) };
     return await guard(
