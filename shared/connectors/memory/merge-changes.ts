@@ -9,7 +9,7 @@ export interface Change {
   readonly row?: NamedRow;
 }
 
-/** What is remembered of a change that took effect. The rows themselves are in the table. */
+/** The memory of a change that took effect. The rows themselves are in the table. */
 interface Mark {
   readonly sequence: Buffer;
   readonly isDelete: boolean;

@@ -1,8 +1,8 @@
 import * as z from "zod";
 
 /**
- * How one kind of change is sent. In `url`, `headers` and `body`, `{name}` stands for the value of a
- * column: of a key or of `sequenceBy`, and of an upsert also any other one. `{__sequence}` is the
+ * How one kind of change is sent. In `url`, `headers` and `body`, `{name}` stands for the value of
+ * a column: of a key or of `sequenceBy`, and of an upsert also any other one. `{__sequence}` is the
  * sequence as text in hexadecimal digits, which compares like the sequence.
  */
 export interface ChangeRequest {

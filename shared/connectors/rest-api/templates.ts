@@ -20,7 +20,8 @@ export class Templates {
 
   /**
    * Returns a function that makes the URL of a change. Values are encoded, and can neither be empty
-   * nor lead to another place of the path. Errors: `OPTIONS_INVALID`; of the function `ROW_MISMATCH`.
+   * nor lead to another place of the path. Errors: `OPTIONS_INVALID`; of the function
+   * `ROW_MISMATCH`.
    */
   url(template: string, base: string): (values: NamedRow) => URL {
     this.#checkText(template, "url");

@@ -113,7 +113,7 @@ class MergeStreamingWrite extends StreamingWrite<unknown> {
   }
 }
 
-/** Makes the writers of the tasks. What is recorded are the fields of the table's own factory. */
+/** Makes the writers of the tasks. The fields of the table's own factory are recorded. */
 class MergeWriterFactory implements StreamingDataWriterFactory<unknown> {
   readonly table: Readonly<Record<string, JsonValue>>;
   readonly #factory: StreamingDataWriterFactory<unknown>;
@@ -137,7 +137,7 @@ class MergeWriterFactory implements StreamingDataWriterFactory<unknown> {
   }
 }
 
-/** Gives changes to the writer of the table, and counts them. */
+/** Passes changes on to the writer of the table, and counts them. */
 class MergeWriter extends OperationWriter {
   readonly #counts: ChangeCounts;
   #merged = 0;

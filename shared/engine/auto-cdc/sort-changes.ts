@@ -4,8 +4,9 @@ import { type SortingOptions, sortedRows } from "../shuffle/sorted-rows.ts";
 import { ADDED, type MergePlan } from "./merge-plan.ts";
 
 /**
- * Returns the changes of a task by key, by sequence, and then as they were read, so that their order
- * does not depend on how tasks exchanged them. Beyond its memory it puts them aside in the store.
+ * Returns the changes of a task by key, by sequence, and then as they were read, so that their
+ * order does not depend on how tasks exchanged them. Beyond its memory it puts them aside in the
+ * store.
  */
 export function sortedChanges(
   changes: AsyncIterable<RecordBatch>,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkJsonColumns, type JsonColumns } from "../../../shared/connectors/kit/json-columns.ts";
 import { jsonRecord } from "../../../shared/connectors/kit/json.ts";
+import { checkJsonColumns, type JsonColumns } from "../../../shared/connectors/kit/json-columns.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 
 const SCHEMA = parseDdl("id bigint, name string, op string");
@@ -12,9 +12,9 @@ function rowOf(record: object, columns = COLUMNS): unknown {
 
 describe("columns of a JSON record by their paths", () => {
   it("A column is at its path, at the first path with a value, or at its own name", () => {
-    expect(rowOf({ op: "u", before: { id: 1 }, after: { id: 2, name: "b" } })).toEqual([2n, "b", "u"]);
-    expect(rowOf({ op: "d", before: { id: 1 }, after: null })).toEqual([1n, null, "d"]);
-    expect(rowOf({ op: "d", before: { id: 1 }, after: { id: null } })).toEqual([1n, null, "d"]);
+    expect(rowOf({ op: "u", before: { id: 1 }, after: { id: 2, name: "b" } })).toEqual([2, "b", "u"]);
+    expect(rowOf({ op: "d", before: { id: 1 }, after: null })).toEqual([1, null, "d"]);
+    expect(rowOf({ op: "d", before: { id: 1 }, after: { id: null } })).toEqual([1, null, "d"]);
     expect(rowOf({})).toEqual([null, null, null]);
   });
 
