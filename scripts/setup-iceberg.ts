@@ -48,6 +48,11 @@ export function setUpIceberg(): boolean {
   return isReady;
 }
 
+/** Sets up only Java and PySpark. Returns `false` if that fails. */
+export function setUpSpark(): boolean {
+  return hasJava() && setUpEnvironment(SPARK);
+}
+
 /** True if all of it is there. */
 export function hasIceberg(): boolean {
   return existsSync(SPARK_PYTHON) && existsSync(CLASSES) && [...jarsOf("rest"), ...sparkJars()].length > 0;

@@ -4,6 +4,7 @@ import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { readPlannedTask } from "../../shared/engine/partitions-file.ts";
 import type { Batch } from "../../shared/engine/ports/ledger.ts";
+import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import type { RunningTask, Task } from "../../shared/engine/ports/tasks.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
@@ -52,8 +53,9 @@ export async function batchCommand(
     const { name, ledger } = await findOnlyPipeline(target, pipeline);
     const batch = await ledger.batch(name, batchId);
     if (batch === undefined) throw batchNotFound(name, batchId);
-    const tasks = await ledger.tasks(batch);
-    const running = await runningOf(ledger, batch, tasks);
+    const stage = stageTasksOf(batch);
+    const tasks = await ledger.tasks(stage);
+    const running = await runningOf(ledger, stage, tasks);
     const shown = { tasks: tasks.slice(0, flags.limit), running: running.slice(0, flags.limit) };
     const numbers = [...shown.tasks, ...shown.running].map(({ partition }) => partition);
     const values = await valuesOf(target.storeOf(name), batch, numbers);
@@ -144,6 +146,8 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
   for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);
   if (error?.hint !== undefined) fields.push(["do", error.hint]);
   const partitions = `${batch.tasksDone} of ${batch.partitions}`;
+  if (batch.exchanges !== null)
+    fields.push(["exchanges", `${batch.exchanges.done} of ${batch.exchanges.count} done`]);
   fields.push(["tasks", batch.state === "committed" ? String(batch.partitions) : `${partitions} finished`]);
   if (batch.unfinishedCount > 0) {
     fields.push([

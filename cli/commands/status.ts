@@ -1,6 +1,7 @@
 import { runtime } from "../../local/home.ts";
 import type { Batch, Head, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../shared/engine/ports/manual-operations.ts";
+import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
@@ -82,8 +83,9 @@ interface Tasks {
 
 async function tasksOf(ledger: Ledger, batch: Batch): Promise<Tasks> {
   if (batch.state === "aborted") return { tasksDone: 0, running: [] };
-  const tasks = await ledger.tasks(batch);
-  const running = await runningOf(ledger, batch, tasks);
+  const stage = stageTasksOf(batch);
+  const tasks = await ledger.tasks(stage);
+  const running = await runningOf(ledger, stage, tasks);
   const now = runtime.now();
   return { tasksDone: tasks.length, running: running.map((each) => publicRunning(each, now)) };
 }
@@ -108,8 +110,9 @@ function describe(status: Status): string {
 
 function openBatchLines(pipeline: string, openBatch: NonNullable<Status["openBatch"]>): [string, string][] {
   const lines: [string, string][] = [];
-  const { batchId, attempt, state, tasksDone, partitions, error } = openBatch;
-  const tasks = `${tasksDone} of ${partitions} partitions written`;
+  const { batchId, attempt, state, tasksDone, partitions, exchanges, error } = openBatch;
+  const isExchange = exchanges !== null && exchanges.done < exchanges.count;
+  const tasks = `${tasksDone} of ${partitions} partitions ${isExchange ? "exchanged" : "written"}`;
   lines.push(["open", `batch ${batchId}, attempt ${attempt}, ${state}, ${tasks}`]);
   for (const running of openBatch.running.slice(0, MAX_RUNNING))
     lines.push([`partition ${running.partition}`, describeRunning(running)]);

@@ -1,7 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
-import type { Batch, BatchRun, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
-import { stageOf } from "../../shared/engine/ports/stages.ts";
+import { stageOf, stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import type { Task } from "../../shared/engine/ports/tasks.ts";
 import { elapsedBetween, progressOf } from "../../shared/engine/progress.ts";
 import { runningOf } from "../render/partition.ts";
@@ -118,7 +118,8 @@ export class Follower {
     this.#written.clear();
     this.#stage = stageOf(batch).stage;
     const resumed = batch.batchId < this.#firstNewBatchId;
-    const done = resumed && batch.state === "planned" ? await this.#options.ledger.tasks(tasksOf(batch)) : [];
+    const done =
+      resumed && batch.state === "planned" ? await this.#options.ledger.tasks(stageTasksOf(batch)) : [];
     for (const { partition } of done) this.#written.add(partition);
     const latest = batch.latest === undefined ? {} : { latest: batch.latest };
     const todo = batch.tasks - done.length;
@@ -148,7 +149,7 @@ export class Follower {
   async #emitProgress(batch: Batch): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     if (runtime.monotonic() < this.#tasksDueAt) return;
-    const tasks = await ledger.tasks(tasksOf(batch));
+    const tasks = await ledger.tasks(stageTasksOf(batch));
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
     this.#tasksDueAt = runtime.monotonic() + pause;
     await this.#emitPartitions(batch, tasks);
@@ -171,7 +172,7 @@ export class Follower {
     this.#emitWritten(batch, tasks);
     if (runtime.monotonic() < this.#runningDueAt) return;
     this.#runningDueAt = runtime.monotonic() + RUNNING_MILLISECONDS;
-    for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, tasksOf(batch), tasks))
+    for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, stageTasksOf(batch), tasks))
       onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }
 
@@ -193,11 +194,6 @@ export class Follower {
     if (paused !== undefined) onEvent({ type: "paused", ...paused });
     else if (this.#plannedAttempt === "" && !isRefused) onEvent({ type: "idle" });
   }
-}
-
-/** Returns the key of the tasks of the batch's current stage. */
-function tasksOf(batch: Batch): Batch & Pick<BatchRun, "stage"> {
-  return { ...batch, ...stageOf(batch) };
 }
 
 function attemptOf({ batchId, attempt }: Batch): string {

@@ -14,6 +14,7 @@ export function publicBatch(batch: Batch) {
     start: batch.start,
     end: batch.end,
     partitions: batch.tasks,
+    exchanges: exchangesOf(batch),
     rows: batch.progress?.rows ?? null,
     bytes: batch.progress?.bytes ?? null,
     metrics: batch.progress?.metrics ?? null,
@@ -23,6 +24,11 @@ export function publicBatch(batch: Batch) {
     skipped: batch.skipped === undefined ? null : withIsoTime(batch.skipped),
     progress: progressOf(batch) ?? null,
   };
+}
+
+/** How many exchanges of rows an attempt has before its tasks write, and how many are done. */
+function exchangesOf({ exchanges }: Batch): { readonly count: number; readonly done: number } | null {
+  return exchanges === undefined ? null : { count: exchanges.count, done: exchanges.done };
 }
 
 /** Formats batches as a table with one line per batch. */

@@ -1,4 +1,4 @@
-import { type Data, DataType, Precision, type RecordBatch, type Schema } from "apache-arrow";
+import { type Data, DataType, IntervalUnit, Precision, type RecordBatch, type Schema } from "apache-arrow";
 import type { Expression } from "../contract/write/predicates.ts";
 import { viewBytes } from "./check-data.ts";
 import { presenceOf } from "./conform.ts";
@@ -151,6 +151,7 @@ function numberHashes(type: DataType, data: Data): Int32Array {
   const { values, offset, stride, length } = data;
   if (DataType.isBool(type)) return each(data, (i) => combined(0, bitAt(values, offset + i) ? 1 : 0));
   if (DataType.isFloat(type)) return floatHashes(type.precision, data);
+  if (DataType.isInterval(type) && type.unit === IntervalUnit.DAY_TIME) return dayTimeHashes(data);
   const words = (values.BYTES_PER_ELEMENT * stride) / 4;
   if (words < 1) return each(data, (i) => longHash(values[i], values[i] < 0 ? -1 : 0));
   const parts = new Int32Array(values.buffer, values.byteOffset, length * words);
@@ -164,6 +165,17 @@ function numberHashes(type: DataType, data: Data): Int32Array {
 
 function longHash(low: number, high: number): number {
   return combined(combined(0, low), high);
+}
+
+const DAY_MS = 86_400_000n;
+
+/** An interval is as long as its days and milliseconds together. */
+function dayTimeHashes(data: Data): Int32Array {
+  const { values } = data;
+  return each(data, (i) => {
+    const total = BigInt(values[2 * i]) * DAY_MS + BigInt(values[2 * i + 1]);
+    return longHash(Number(BigInt.asIntN(32, total)), Number(BigInt.asIntN(32, total >> 32n)));
+  });
 }
 
 /** A number of more than 64 bits has the hash of a 64-bit one if it is small enough. */

@@ -4,7 +4,7 @@ import type { Scratch } from "../contract/scratch.ts";
 import type { SortOrder } from "../contract/write/distribution.ts";
 import { PlainRows } from "./exchange/plain-rows.ts";
 import { type MergeOptions, mergeRuns } from "./sort/merge.ts";
-import { endOfChunk, rowSizes } from "./sort/row-sizes.ts";
+import { endOfChunk, piecesOf, rowSizes } from "./sort/row-sizes.ts";
 import { type Run, Runs } from "./sort/runs.ts";
 import { SortBuffer } from "./sort/sort-buffer.ts";
 import { SortKeys } from "./sort-keys.ts";
@@ -80,12 +80,8 @@ class ExternalSort {
   }
 
   async add(batch: RecordBatch): Promise<void> {
-    const sizeAt = rowSizes(batch);
-    const all = Int32Array.from({ length: batch.numRows }, (_, i) => i);
-    for (let start = 0; start < all.length; ) {
-      const end = endOfChunk(all, start, sizeAt, this.#chunkBytes);
+    for (const [start, end] of piecesOf(batch, this.#chunkBytes)) {
       this.#buffer.append(batch, start, end);
-      start = end;
       if (this.#buffer.bytes >= this.#memoryBytes) await this.#spill();
     }
   }

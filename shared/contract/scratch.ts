@@ -1,7 +1,7 @@
 /**
  * The port for rows that do not fit into memory while one task sorts them. Each run of rows is
- * written once, read in pieces, and deleted. What a killed task leaves is deleted by whoever made
- * the place.
+ * written once, read in pieces, and deleted. What a killed task leaves behind must be deleted by
+ * the program that chose the place.
  */
 export interface Scratch {
   /** Writes a run. `run` is a number that was not used before. */

@@ -4,7 +4,7 @@ import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchRun, Outcome } from "./ports/ledger.ts";
 import type { BatchProgress } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { stageOf } from "./ports/stages.ts";
+import { isBeforeWrite } from "./ports/stages.ts";
 import type { Task } from "./ports/tasks.ts";
 import type { WrittenRows } from "./sessions/sink-write.ts";
 
@@ -78,5 +78,5 @@ export async function writersOf(
   { stage: _stage, ...run }: BatchRun,
   batch: Batch,
 ): Promise<readonly Task[]> {
-  return stageOf(batch).stage === undefined ? await tasksOfPlan(ledger, run) : [];
+  return isBeforeWrite(batch) ? [] : await tasksOfPlan(ledger, run);
 }

@@ -12,7 +12,7 @@ import type { Batch, BatchRun, Decision, Fence, Outcome } from "./ports/ledger.t
 import type { BatchProgress } from "./ports/records.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { stageOf } from "./ports/stages.ts";
+import { isBeforeWrite } from "./ports/stages.ts";
 import type { BatchState } from "./ports/states.ts";
 import type { Task } from "./ports/tasks.ts";
 import { triggerProgressOf } from "./progress.ts";
@@ -230,7 +230,7 @@ async function abortBatch(
   const context = sessions.sink.batchContext(batch, run);
   const abort = () => write.abort(messages, context);
   // As in Spark, the write has not begun while tasks exchange rows, so there is nothing to undo.
-  const hasBegun = stageOf(batch).stage === undefined;
+  const hasBegun = !isBeforeWrite(batch);
   // As in Spark, the sink is asked for its metrics although it could not abort.
   const failed = await (hasBegun
     ? watch.callSink("abort()", batchLocation(batch), abort)

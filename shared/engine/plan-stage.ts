@@ -4,6 +4,7 @@ import { batchLocation, messagesOf } from "./messages.ts";
 import { planName, readPlanHeader, writePartitionsFile } from "./partitions-file.ts";
 import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchRun, Fence, PlanOfStage } from "./ports/ledger.ts";
+import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Task } from "./ports/tasks.ts";
 import { range } from "./resume.ts";
@@ -28,8 +29,14 @@ export interface PlannedStage {
  */
 export async function planStage(sessions: Sessions, ports: Ports, run: BatchRun): Promise<PlannedStage> {
   const batch = await ports.ledger.batch(run.pipeline, run.batchId);
-  if (batch === undefined || !isAt(batch, run)) throw stale(run);
   const fence: Fence = { pipeline: run.pipeline, incarnation: run.incarnation, epoch: run.epoch };
+  // An earlier call of this step has planned the stage, and its answer was lost.
+  if (batch !== undefined && isAfter(batch, run)) {
+    const head = await ports.ledger.head(run.pipeline);
+    if (!isHeldBy(fence, head)) throw fenced(fence, head);
+    return await stageToRun(ports, run, batch);
+  }
+  if (batch === undefined || !isAt(batch, run)) throw stale(run);
   const plan = await planOf(sessions, ports, run, batch);
   const planned = await callOrReadBack(
     () => ports.ledger.planStage(fence, batch, plan),
@@ -40,15 +47,27 @@ export async function planStage(sessions: Sessions, ports: Ports, run: BatchRun)
   );
   // Another call of this step, whose answer was lost, may have planned the stage first.
   if (planned.attempt !== run.attempt || planned.state !== "planned") throw stale(run);
+  return await stageToRun(ports, run, planned);
+}
+
+async function stageToRun(ports: Ports, run: BatchRun, planned: Batch): Promise<PlannedStage> {
   const next = runOfStage(run, planned);
   const tasks = await tasksOfPlan(ports.ledger, next);
   const done = new Set(tasks.map(({ partition }) => partition));
   return { batch: planned, run: next, todo: range(planned.tasks).filter((one) => !done.has(one)) };
 }
 
-function isAt({ incarnation, planId, attempt, state, partitionsKey }: Batch, run: BatchRun): boolean {
+function isAt(batch: Batch, run: BatchRun): boolean {
+  return isOfAttempt(batch, run) && batch.partitionsKey === run.partitionsKey;
+}
+
+function isAfter(batch: Batch, run: BatchRun): boolean {
+  return isOfAttempt(batch, run) && batch.exchanges?.done === (run.stage ?? 0) + 1;
+}
+
+function isOfAttempt({ incarnation, planId, attempt, state }: Batch, run: BatchRun): boolean {
   const isSame = incarnation === run.incarnation && planId === run.planId && attempt === run.attempt;
-  return isSame && state === "planned" && partitionsKey === run.partitionsKey;
+  return isSame && state === "planned";
 }
 
 async function planOf(sessions: Sessions, ports: Ports, run: BatchRun, batch: Batch): Promise<PlanOfStage> {

@@ -1,4 +1,5 @@
 import { COORDINATION_MUTATIONS } from "./coordination-mutations.ts";
+import { EXCHANGE_MUTATIONS } from "./exchange-mutations.ts";
 import { LATE_MUTATIONS } from "./late-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { RULE_MUTATIONS } from "./mutations.ts";
@@ -12,4 +13,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...OLDER_LEDGER_MUTATIONS,
   ...PROBE_MUTATIONS,
   ...COORDINATION_MUTATIONS,
+  ...EXCHANGE_MUTATIONS,
 ];

@@ -37,6 +37,7 @@ export const KINDS = [
   "file lost",
   "coordination",
   "speculation",
+  "exchange",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -5,6 +5,7 @@ import { type Case, countCalls, runCase } from "./cases.ts";
 import { generator } from "./chance.ts";
 import {
   coordination,
+  exchange,
   histories,
   lates,
   SETUPS,
@@ -113,6 +114,7 @@ describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
   it.each([
     ["coordination", coordination],
     ["speculation", speculation],
+    ["exchange", exchange],
   ])("Random faults of attempts and runs lose and double nothing: %s", async (_kind, draw) => {
     const random = generator(11);
     expect(await broken(Array.from({ length: 60 }, () => draw(calls, random)))).toEqual([]);

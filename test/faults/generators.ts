@@ -142,6 +142,24 @@ export function speculation(calls: Calls, random: () => number): Case {
   return { ...test, kind: "speculation", runs, setup };
 }
 
+/** Draws a case in which tasks exchange their rows, in each kind of source and table. */
+export function exchange(calls: Calls, random: () => number): Case {
+  // Such a run has about half as many calls more.
+  const longer = [...calls, ...calls.slice(0, Math.ceil(calls.length / 2))];
+  const test = pick([pair, interleaving, vacuumBeside, sequence], random)(longer, random);
+  const others = [
+    {},
+    {},
+    { sink: "coordinated" },
+    { sink: "staging" },
+    { source: "simple" },
+    { source: "batch", mode: "append" },
+    { largeMessages: true },
+    { shape: drawShape(random) },
+  ] as const;
+  return { ...test, kind: "exchange", setup: { ...pick(others, random), exchanges: true } };
+}
+
 /** How the pipeline of each of these kinds is drawn. */
 export const SETUPS = {
   "large messages": () => ({ largeMessages: true }),

@@ -9,10 +9,10 @@ export const LATE_MUTATIONS: readonly Mutation[] = [
     shows: "a file that the record of a task names was deleted",
     edits: [
       {
-        file: "shared/engine/write/task.ts",
+        file: "shared/engine/write/task-parts.ts",
         find: "if (recorded === undefined) throw error;",
         replace: `if (recorded === undefined) {
-        await this.#dropCommitted(message);
+        await drop();
         throw error;
       }`,
       },

@@ -3,6 +3,7 @@ import { generator, shuffled } from "./chance.ts";
 import {
   type Calls,
   coordination,
+  exchange,
   fileLost,
   histories,
   interleaving,
@@ -43,6 +44,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   "file lost": 1,
   coordination: 1,
   speculation: 2,
+  exchange: 3,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -73,6 +75,7 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   "file lost": fileLost,
   coordination,
   speculation,
+  exchange,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

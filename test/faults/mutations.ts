@@ -34,7 +34,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     shows: "rows are lost",
     edits: [
       {
-        file: WRITE,
+        file: "shared/engine/write/task-parts.ts",
         find: "const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);",
         replace: `await readPlannedTask(ports.store, run.partitionsKey, partition);
   const recorded = await ports.ledger.batch(run.pipeline, run.batchId);
@@ -115,8 +115,8 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RESUME,
-        find: "const todo = unfinished(current, tasks);",
-        replace: "const todo = (unfinished(current, tasks), range(current.tasks));",
+        find: "const todo = unfinished(batch, tasks);",
+        replace: "const todo = (unfinished(batch, tasks), range(batch.tasks));",
       },
       {
         file: WRITE,

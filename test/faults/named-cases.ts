@@ -1,10 +1,12 @@
 import type { Case } from "./cases.ts";
+import { EXCHANGE_CASES } from "./exchange-cases.ts";
 
 /**
  * Cases with a name that says what happens in them. Their faults name the calls, so a case does not
  * change when calls or cases are added.
  */
 export const NAMED_CASES = {
+  ...EXCHANGE_CASES,
   "a run without a fault": { kind: "sequence", runs: [[]] },
   "a run that is killed when two of its three tasks are recorded": {
     kind: "single",

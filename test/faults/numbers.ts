@@ -4,6 +4,7 @@ import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import type { Source } from "../../shared/contract/pipeline-source.ts";
 import { type ReadLimit, ReadMaxRows } from "../../shared/contract/read-limit.ts";
 import {
   DataSourceStreamReader,
@@ -40,15 +41,18 @@ interface Run extends Points {
  * other partitions for a batch each time, so only the partitions in the ledger are stable.
  */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
-  const { source, mode } = world.setup;
+  const { source, mode, exchanges = false } = world.setup;
+  // The rows of a batch stay in order over its tasks.
+  const arranged = <S extends Source<never>>(rows: S): S =>
+    exchanges ? rows.repartitionByRange(2, "id").sortWithinPartitions("id") : rows;
   const Sink = world.setup.sink === undefined ? tableSink(run) : databaseSink(run, world);
   const named = pipeline(world.pipeline);
   if (source === "batch") {
-    const batch = named.read.format(batchSource(run, world)).write.format(Sink);
+    const batch = arranged(named.read.format(batchSource(run, world))).write.format(Sink);
     return (mode === undefined ? batch : batch.mode(mode)) as unknown as Pipeline;
   }
-  const Source = source === "simple" ? simpleSource(run, world) : streamSource(run, world);
-  return named.readStream.format(Source).writeStream.format(Sink) as unknown as Pipeline;
+  const Reader = source === "simple" ? simpleSource(run, world) : streamSource(run, world);
+  return arranged(named.readStream.format(Reader)).writeStream.format(Sink) as unknown as Pipeline;
 }
 
 /** A data source of numbers. The other sources add their reader. */

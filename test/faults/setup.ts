@@ -28,6 +28,8 @@ export interface Setup {
   readonly clockSkew?: number;
   /** The save mode of a batch pipeline. */
   readonly mode?: SaveMode;
+  /** True if tasks exchange their rows before they write, so that each task has a range of them. */
+  readonly exchanges?: boolean;
   /** True if each commit message is too large for the ledger. */
   readonly largeMessages?: boolean;
   readonly shape?: Shape;

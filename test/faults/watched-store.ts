@@ -1,9 +1,12 @@
 import type { ObjectInfo, ObjectStore, UnfinishedUpload } from "../../shared/contract/object-store.ts";
+import { BATCH_FILE } from "../../shared/contract/store-layout.ts";
 
 /** Who is told of changes in a store. */
 export interface Watcher {
   sawPut(key: string): void;
   sawDelete(key: string): void;
+  /** Called if a part of a file of exchanged rows is read, and the file is gone. */
+  sawExchangedMissing?(): void;
 }
 
 /** A store that reports each change to the world. */
@@ -34,8 +37,10 @@ export class Watched implements ObjectStore {
     return this.#inner.stat(keys);
   }
 
-  getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
-    return this.#inner.getRange(key, start, end, etag);
+  async getRange(key: string, start: number, end: number, etag?: string): Promise<Uint8Array | undefined> {
+    const bytes = await this.#inner.getRange(key, start, end, etag);
+    if (bytes === undefined && key.includes(BATCH_FILE.exchanged)) this.#world.sawExchangedMissing?.();
+    return bytes;
   }
 
   list(prefix: string, options?: { readonly startAfter?: string }): AsyncIterable<ObjectInfo> {

@@ -178,6 +178,11 @@ export class World implements Surroundings {
     if (this.hasOneRun || this.hasOneFault) this.broken("a file that the record of a task names was deleted");
   }
 
+  /** Judges that a file of exchanged rows is gone. A task of an attempt that has ended may find that. */
+  sawExchangedMissing(): void {
+    if (this.hasOneFault) this.broken("a file of exchanged rows that the record of a task names was deleted");
+  }
+
   /** Notes that a run found the plan of a batch gone, and asked the source for another. */
   sawPlanMissing(): void {
     if (!this.#hasLostFile) this.broken("the plan of a batch was deleted");

@@ -44,7 +44,7 @@ export interface MergeSettings {
 
 const INFO = { queryId: "q", options: {}, plannedAt: 0 };
 
-/** Plays the steps of the engine for changes to rows of the table `t`. Each step has new objects. */
+/** Plays the engine's steps for changes to rows of the table `t`. Each step has new objects. */
 export class ChangeDesk {
   readonly desk: Desk;
   readonly options: Partial<PostgresOptions>;
@@ -228,7 +228,7 @@ async function metricsOf(write: DeltaWrite): Promise<Record<string, number>> {
   return Object.fromEntries((await write.reportDriverMetrics()).map(({ name, value }) => [name, value]));
 }
 
-/** Returns a sequence as bytes in the order of the numbers, as rows have it: in base64. */
+/** Returns the bytes of a sequence, in the order of the numbers, in base64. */
 export function sequenceOf(number: number): string {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(number) + 2n ** 63n);

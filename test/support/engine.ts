@@ -1,14 +1,17 @@
 import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import type { Arrangement } from "../../shared/contract/arrangement.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
-import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
+import { type Pipeline, ReadStream } from "../../shared/contract/pipeline.ts";
+import type { ConfiguredSource } from "../../shared/contract/pipeline-definition.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer.ts";
 import { type FinalizeResult, finalize } from "../../shared/engine/finalize.ts";
-import { type PlanResult, plan } from "../../shared/engine/plan.ts";
+import { type PlannedBatch, type PlanResult, plan } from "../../shared/engine/plan.ts";
+import { planStage } from "../../shared/engine/plan-stage.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
@@ -52,7 +55,10 @@ function quarters(start: number, end: number): Slice[] {
  * that keeps no rows and records its calls. Source and sink are like those in the recorded Spark
  * traces.
  */
-export function scripted(overrides: Partial<Script> = {}): { script: Script; pipeline: Pipeline } {
+export function scripted(
+  overrides: Partial<Script> = {},
+  arrangement?: Arrangement,
+): { script: Script; pipeline: Pipeline } {
   const script: Script = {
     calls: [],
     available: 24,
@@ -131,10 +137,13 @@ export function scripted(overrides: Partial<Script> = {}): { script: Script; pip
       return new Writer();
     }
   }
-  return {
-    script,
-    pipeline: pipeline("numbers").readStream.format(Numbers).writeStream.format(Sink) as unknown as Pipeline,
+  const source: ConfiguredSource = {
+    dataSource: Numbers,
+    options: {},
+    ...(arrangement === undefined ? {} : { arrangement }),
   };
+  const made = new ReadStream<never>("numbers", source).writeStream.format(Sink);
+  return { script, pipeline: made as unknown as Pipeline };
 }
 
 function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
@@ -147,6 +156,8 @@ export interface Run {
   readonly ports: Ports;
   plan(options?: { ended?: boolean }): Promise<PlanResult>;
   write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
+  /** Plans the next stage of a batch whose tasks have exchanged their rows. */
+  planStage(planned: PlanResult): Promise<PlannedBatch>;
   finalize(planned: PlanResult): Promise<FinalizeResult>;
   /**
    * Plans a batch, writes all of its open tasks, and finalizes. A task that fails is not recorded.
@@ -211,6 +222,10 @@ export class EngineWorld {
           { run: runOf(planned), partition, attemptNumber },
           { signal: new AbortController().signal },
         ),
+      planStage: async (planned) => ({
+        ...(planned as PlannedBatch),
+        ...(await planStage(sessions, ports, runOf(planned))),
+      }),
       finalize: (planned) => finalize(sessions, ports, { run: runOf(planned) }),
       batch: async () => {
         const planned = await run.plan();

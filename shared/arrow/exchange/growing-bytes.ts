@@ -19,7 +19,7 @@ export class GrowingBytes {
     const at = this.#length;
     this.#length += more;
     if (this.#length > this.#bytes.length) {
-      const capacity = Math.max(FIRST_BYTES, this.#length, Math.ceil(this.#bytes.length * 1.5));
+      const capacity = Math.max(FIRST_BYTES, this.#length, 2 * this.#bytes.length);
       // The old memory is given back at once, and not when the garbage collector comes by.
       this.#bytes = new Uint8Array(this.#bytes.buffer.transfer((capacity + 7) & ~7));
     }
@@ -36,7 +36,7 @@ export class GrowingBytes {
     this.#length = 0;
   }
 
-  /** Gives the memory back. Arrays over it are empty then. */
+  /** Frees the memory. Arrays over it are empty then. */
   release(): void {
     this.#bytes.buffer.transfer(0);
     this.#bytes = new Uint8Array(0);

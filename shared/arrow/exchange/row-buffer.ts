@@ -39,7 +39,7 @@ export class RowBuffer {
     for (const column of this.#columns) column.clear();
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void {
     this.#rows = 0;
     for (const column of this.#columns) column.release();

@@ -80,7 +80,7 @@ function columnData(rows: Data, path: readonly number[]): KeyData {
   return { data, parents };
 }
 
-/** Gives an error of the expression's compiler the code of distributions. */
+/** Throws an error of the compiler of expressions with the code of distributions. */
 function refused<T>(compile: () => T): T {
   try {
     return compile();

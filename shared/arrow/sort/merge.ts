@@ -2,11 +2,8 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { RowBuffer } from "../exchange/row-buffer.ts";
 import type { KeyList, SortKeys } from "../sort-keys.ts";
 import { takeRows } from "../take.ts";
-import { rowSizes } from "./row-sizes.ts";
+import { MAX_ROWS, rowSizes } from "./row-sizes.ts";
 import type { Run, Runs } from "./runs.ts";
-
-/** Most rows of a record batch. */
-const MAX_ROWS = 16_384;
 
 /** What a merge needs besides the runs. */
 export interface MergeOptions {

@@ -57,7 +57,30 @@ function itemSize(type: DataType, { children }: Data): number {
 }
 
 /** Most rows of a chunk. */
-const MAX_ROWS = 16_384;
+export const MAX_ROWS = 16_384;
+
+/**
+ * Yields where pieces of a batch begin and end that have at most about `maxBytes`, and at least one
+ * row.
+ */
+export function* piecesOf(
+  batch: RecordBatch,
+  maxBytes: number,
+): Generator<readonly [start: number, end: number]> {
+  const { numRows } = batch;
+  // Of a slice this counts too much, so it only decides whether to look closer.
+  if (numRows <= MAX_ROWS && batch.data.byteLength <= maxBytes) {
+    yield [0, numRows];
+    return;
+  }
+  const sizeAt = rowSizes(batch);
+  const rows = Int32Array.from({ length: numRows }, (_, i) => i);
+  for (let start = 0; start < numRows; ) {
+    const end = endOfChunk(rows, start, sizeAt, maxBytes);
+    yield [start, end];
+    start = end;
+  }
+}
 
 /** Returns where the next chunk of `rows` ends, which has at least one row. */
 export function endOfChunk(rows: RowIndexes, start: number, sizeAt: SizeAt, maxBytes: number): number {

@@ -63,7 +63,7 @@ export class SortBuffer {
     this.#ends.clear();
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void {
     this.#rows.release();
     this.#keyBytes.release();

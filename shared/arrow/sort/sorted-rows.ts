@@ -40,7 +40,7 @@ export class RowSorter {
     this.#low = new Uint32Array(count);
   }
 
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void {
     this.#rows = new Int32Array(0);
     this.#other = new Int32Array(0);

@@ -12,6 +12,7 @@ import { ChangesTable, END, START } from "./changes-table.ts";
 import { commitStaged } from "./commit.ts";
 import { definitionOf } from "./create.ts";
 import type { DeltaParts } from "./delta.ts";
+import type { MergeCounts } from "./merge.ts";
 import { mergeAllStates } from "./merge-all-states.ts";
 import { mergeNewestState } from "./merge-newest-state.ts";
 import { type ChangeLayout, changeColumns, loadChanges, SEQUENCE_FIELD } from "./staged-changes.ts";
@@ -23,30 +24,11 @@ export function autoCdcBuilder(parts: DeltaParts, info: AutoCdcInfo): DeltaWrite
   return { build: () => new ChangeWrite(new MergeCommit(parts, info)) };
 }
 
-/** How many changes took effect. */
-export interface MergeCounts {
-  readonly upserted: number;
-  readonly deleted: number;
-  /** Changes that came later than a newer one of their key, or again. */
-  readonly outdated: number;
-}
-
 const METRICS = {
   upserted: new CommitMetric("changesUpserted", "changes that wrote a row"),
   deleted: new CommitMetric("changesDeleted", "changes that deleted a key"),
   outdated: new CommitMetric("changesOutdated", "changes older than the last one of their key"),
 } as const satisfies Readonly<Record<keyof MergeCounts, CommitMetric>>;
-
-/** What a merge works on in the transaction of its commit. */
-export interface Merge {
-  readonly session: Session;
-  readonly target: Table;
-  /** The side table. */
-  readonly side: Table;
-  readonly layout: ChangeLayout;
-  readonly plannedAt: number;
-  readonly tombstonesKeptMilliseconds: number;
-}
 
 /** The commit of a merge by key. */
 class MergeCommit implements ChangeCommit {

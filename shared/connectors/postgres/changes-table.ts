@@ -17,8 +17,8 @@ export const END = "__END_AT";
 const SEQUENCE_NAME = "__sequence";
 
 /**
- * The side table of a merge. With type 1 it has a row for each key: the sequence of the last change,
- * and whether that was a delete. With type 2 it has a row for each change of each key.
+ * The side table of a merge. With type 1 it has a row for each key: the sequence of the last
+ * change, and whether that was a delete. With type 2 it has a row for each change of each key.
  */
 export class ChangesTable {
   readonly #name: string;
@@ -41,8 +41,8 @@ export class ChangesTable {
   }
 
   /**
-   * Returns the table, and creates it in the current transaction if there is none. Its keys have the
-   * types of the target's. Errors: `POSTGRES_TABLE_MISMATCH`, `POSTGRES_FAILED`.
+   * Returns the table, and creates it in the current transaction if there is none. Its keys have
+   * the types of the target's. Errors: `POSTGRES_TABLE_MISMATCH`, `POSTGRES_FAILED`.
    */
   async make(session: Session, target: Table): Promise<Table> {
     const there = await findTable(session, this.#name);

@@ -1,6 +1,6 @@
-import type { Merge, MergeCounts } from "./auto-cdc.ts";
 import { END, START } from "./changes-table.ts";
 import { escapeIdentifier } from "./identifier.ts";
+import type { Merge, MergeCounts } from "./merge.ts";
 import { timeOf, writtenColumns } from "./merge-newest-state.ts";
 import { CHANGE, CHANGES, idColumn, NUMBER, OPERATION, SEQUENCE, START_AT } from "./staged-changes.ts";
 

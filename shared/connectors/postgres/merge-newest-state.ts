@@ -1,5 +1,5 @@
-import type { Merge, MergeCounts } from "./auto-cdc.ts";
 import { escapeIdentifier } from "./identifier.ts";
+import type { Merge, MergeCounts } from "./merge.ts";
 import { CHANGE, CHANGES, idColumn, isChanged, NUMBER, OPERATION, SEQUENCE } from "./staged-changes.ts";
 import { columnNamed } from "./table.ts";
 

@@ -51,8 +51,8 @@ function idName(i: number): string {
 }
 
 /**
- * Returns the columns of changes side by side. Names in brackets keep those that Millrace adds apart
- * from those of the table. Error: `POSTGRES_TABLE_MISMATCH`.
+ * Returns the columns of changes side by side. Names in brackets keep those that Millrace adds
+ * apart from those of the table. Error: `POSTGRES_TABLE_MISMATCH`.
  */
 function flatSchema({ rows, ids, metadata }: ChangeLayout): Schema {
   const own = [

@@ -35,9 +35,9 @@ export interface ShuffleSize {
 
 /** What a task of a shuffle has written: its commit message, a JSON value. */
 export interface ShuffleOutput {
-  /** Key of the file in the pipeline's store. */
+  /** Key of the file in the pipeline's store. It is empty if there are no rows, and no file. */
   readonly key: string;
-  /** Size of the file. A reader compares it. */
+  /** Size of the file. */
   readonly bytes: number;
   readonly rows: number;
   /**
@@ -46,7 +46,10 @@ export interface ShuffleOutput {
    * is the number of the run.
    */
   readonly parts: readonly (readonly [bucket: number, start: number, end: number, rows: number])[];
-  /** In a range: for each part, the sort keys of its first and its last row, in base64. */
+  /**
+   * In a range: for each part, a key that is not above that of its first row, and one that is not
+   * below that of its last row, in base64.
+   */
   readonly keys?: readonly (readonly [first: string, last: string])[];
 }
 

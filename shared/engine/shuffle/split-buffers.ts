@@ -1,16 +1,17 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { GrowingBytes } from "../../arrow/exchange/growing-bytes.ts";
+import { Arena } from "../../arrow/exchange/arena.ts";
 import { RowBuffer } from "../../arrow/exchange/row-buffer.ts";
 import { RowHash } from "../../arrow/hash-rows.ts";
-import { endOfChunk, rowSizes } from "../../arrow/sort/row-sizes.ts";
+import { endOfChunk, MAX_ROWS, rowSizes } from "../../arrow/sort/row-sizes.ts";
 import { SortBuffer } from "../../arrow/sort/sort-buffer.ts";
 import { type KeyList, SortKeys } from "../../arrow/sort-keys.ts";
+import { takeRows } from "../../arrow/take.ts";
 import type { ShuffleSpec } from "./spec.ts";
 
 /** Rows that are written together, and the part of the file to which they belong. */
 export interface Chunk {
+  /** The rows. They are valid until the next chunk. */
   readonly batch: RecordBatch;
-  readonly rows: Int32Array;
   /** The bucket, or the number of the sorted run. */
   readonly bucket: number;
   /** In a range: the sort keys of the first and the last row. */
@@ -23,11 +24,11 @@ export interface SplitBuffer {
   readonly bytes: number;
   /** Adds rows `start` to `end` (exclusive). */
   append(batch: RecordBatch, start: number, end: number): void;
-  /** Yields the rows so far. Each chunk is valid until the next one. */
+  /** Yields the rows so far. */
   chunks(): Generator<Chunk>;
   /** Starts anew, and keeps the memory. */
   clear(): void;
-  /** Gives the memory back. */
+  /** Frees the memory. */
   release(): void;
 }
 
@@ -69,78 +70,105 @@ class Dealer implements Bucketing {
   }
 }
 
+/** A record batch whose rows are grouped by bucket. */
+interface Piece {
+  readonly batch: RecordBatch;
+  /** Where each bucket begins, and at last where the last one ends. */
+  readonly starts: Int32Array;
+}
+
+/** About how much memory the objects of a piece take. */
+const PIECE_BYTES = 4096;
+/** From this size on, the rows of a bucket are a chunk. One more piece may make it larger. */
+const BUCKET_CHUNK_BYTES = MAX_CHUNK_BYTES / 2;
+
+/**
+ * Groups the rows of each batch by bucket while they are in the processor's cache. So the rows
+ * of a bucket are later found in runs, and not one by one.
+ */
 class BucketBuffer implements SplitBuffer {
-  readonly #rows: RowBuffer;
-  readonly #numbers = new GrowingBytes();
+  readonly #arena = new Arena();
+  readonly #chunk: RowBuffer;
   readonly #buckets: number;
   readonly #bucketing: Bucketing;
+  #pieces: Piece[] = [];
+  #rows = 0;
 
   constructor(schema: Schema, buckets: number, bucketing: Bucketing) {
-    this.#rows = new RowBuffer(schema);
+    this.#chunk = new RowBuffer(schema);
     this.#buckets = buckets;
     this.#bucketing = bucketing;
   }
 
   get rows(): number {
-    return this.#rows.rows;
+    return this.#rows;
   }
 
-  /** Each row also takes its bucket, and its place among the rows of the bucket. */
   get bytes(): number {
-    return this.#rows.bytes + this.#rows.rows * 8;
+    return this.#arena.bytes + this.#pieces.length * (PIECE_BYTES + 4 * this.#buckets);
   }
 
   append(batch: RecordBatch, start: number, end: number): void {
-    const isWhole = start === 0 && end === batch.numRows;
-    const numbers = this.#bucketing.of(isWhole ? batch : batch.slice(start, end));
-    this.#numbers.append(new Uint8Array(numbers.buffer));
-    this.#rows.append(batch, start, end);
+    const some = start === 0 && end === batch.numRows ? batch : batch.slice(start, end);
+    const { order, starts } = grouped(this.#bucketing.of(some), this.#buckets);
+    this.#pieces.push({ batch: this.#arena.copy(takeRows(some, order)), starts });
+    this.#rows += end - start;
   }
 
   *chunks(): Generator<Chunk> {
-    const batch = this.#rows.batch();
-    const sizeAt = rowSizes(batch);
-    const { order, ends } = this.#grouped();
-    for (let bucket = 0, start = 0; bucket < this.#buckets; bucket++) {
-      const rows = order.subarray(0, ends[bucket]);
-      while (start < rows.length) {
-        const end = endOfChunk(rows, start, sizeAt, MAX_CHUNK_BYTES);
-        yield { batch, rows: rows.subarray(start, end), bucket };
-        start = end;
+    const chunk = this.#chunk;
+    for (let bucket = 0; bucket < this.#buckets; bucket++) {
+      for (const { batch, starts } of this.#pieces) {
+        const [start, end] = [starts[bucket] as number, starts[bucket + 1] as number];
+        if (start === end) continue;
+        if (chunk.rows + end - start > MAX_ROWS || chunk.bytes >= BUCKET_CHUNK_BYTES)
+          yield* this.#full(bucket);
+        chunk.append(batch, start, end);
       }
+      yield* this.#full(bucket);
     }
   }
 
-  /** Returns the rows by bucket, in their order, and where each bucket ends. */
-  #grouped(): { readonly order: Int32Array; readonly ends: Int32Array } {
-    const count = this.#rows.rows;
-    const numbers = new Uint32Array(this.#numbers.bytes.buffer, 0, count);
-    const ends = new Int32Array(this.#buckets + 1);
-    for (let row = 0; row < count; row++) {
-      const bucket = (numbers[row] as number) + 1;
-      ends[bucket] = (ends[bucket] as number) + 1;
-    }
-    for (let bucket = 1; bucket <= this.#buckets; bucket++)
-      ends[bucket] = (ends[bucket] as number) + (ends[bucket - 1] as number);
-    const order = new Int32Array(count);
-    for (let row = 0; row < count; row++) {
-      const bucket = numbers[row] as number;
-      const at = ends[bucket] as number;
-      ends[bucket] = at + 1;
-      order[at] = row;
-    }
-    return { order, ends };
+  *#full(bucket: number): Generator<Chunk> {
+    if (this.#chunk.rows > 0) yield { batch: this.#chunk.batch(), bucket };
+    this.#chunk.clear();
   }
 
   clear(): void {
-    this.#rows.clear();
-    this.#numbers.clear();
+    this.#arena.clear();
+    this.#pieces = [];
+    this.#rows = 0;
   }
 
   release(): void {
-    this.#rows.release();
-    this.#numbers.release();
+    this.clear();
+    this.#arena.release();
+    this.#chunk.release();
   }
+}
+
+/** Returns the rows by bucket, in their order, and where each bucket begins. */
+function grouped(
+  numbers: Uint32Array,
+  buckets: number,
+): { readonly order: Int32Array; readonly starts: Int32Array } {
+  const count = numbers.length;
+  const starts = new Int32Array(buckets + 1);
+  for (let row = 0; row < count; row++) {
+    const bucket = (numbers[row] as number) + 1;
+    starts[bucket] = (starts[bucket] as number) + 1;
+  }
+  for (let bucket = 1; bucket <= buckets; bucket++)
+    starts[bucket] = (starts[bucket] as number) + (starts[bucket - 1] as number);
+  const next = starts.slice();
+  const order = new Int32Array(count);
+  for (let row = 0; row < count; row++) {
+    const bucket = numbers[row] as number;
+    const at = next[bucket] as number;
+    next[bucket] = at + 1;
+    order[at] = row;
+  }
+  return { order, starts };
 }
 
 /** Least and most chunks of a sorted run. Ranges are cut at their ends. */
@@ -182,7 +210,7 @@ class RangeBuffer implements SplitBuffer {
       const end = endOfChunk(order, start, sizeAt, Math.min(MAX_CHUNK_BYTES, share));
       const rows = order.subarray(start, end);
       const ends = [keyOf(keys, rows[0] as number), keyOf(keys, rows.at(-1) as number)] as const;
-      yield { batch, rows, bucket: this.#run, keys: ends };
+      yield { batch: takeRows(batch, rows), bucket: this.#run, keys: ends };
       start = end;
     }
   }

@@ -1,8 +1,7 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { FrameEncoder } from "../../arrow/exchange/parts.ts";
 import { PlainRows } from "../../arrow/exchange/plain-rows.ts";
-import { endOfChunk, rowSizes } from "../../arrow/sort/row-sizes.ts";
-import { takeRows } from "../../arrow/take.ts";
+import { piecesOf } from "../../arrow/sort/row-sizes.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { ShuffleOutput, ShuffleSpec } from "./spec.ts";
@@ -77,13 +76,9 @@ async function* frames(
   { memoryBytes, signal }: SplitOptions,
 ): AsyncGenerator<Uint8Array> {
   const add = function* (batch: RecordBatch): Generator<Uint8Array> {
-    const sizeAt = rowSizes(batch);
-    const all = Int32Array.from({ length: batch.numRows }, (_, i) => i);
-    for (let start = 0; start < all.length; ) {
+    for (const [start, end] of piecesOf(batch, Math.min(MAX_CHUNK_BYTES, memoryBytes))) {
       signal.throwIfAborted();
-      const end = endOfChunk(all, start, sizeAt, Math.min(MAX_CHUNK_BYTES, memoryBytes));
       buffer.append(batch, start, end);
-      start = end;
       if (buffer.bytes >= memoryBytes) yield* file.flush(buffer);
     }
   };
@@ -111,7 +106,7 @@ class ShuffleFile {
     if (buffer.rows === 0) return;
     const before = this.#parts.length;
     for (const chunk of buffer.chunks()) {
-      const frame = this.#encoder.encode(takeRows(chunk.batch, chunk.rows));
+      const frame = this.#encoder.encode(chunk.batch);
       this.#add(chunk, frame.length, before);
       yield frame;
     }
@@ -119,17 +114,17 @@ class ShuffleFile {
   }
 
   /** Adds a frame to the last part, if it is of the same bucket and of this flush. */
-  #add({ bucket, rows, keys }: Chunk, bytes: number, before: number): void {
+  #add({ bucket, batch, keys }: Chunk, bytes: number, before: number): void {
     const start = this.#bytes;
     this.#bytes += bytes;
-    this.#rows += rows.length;
+    this.#rows += batch.numRows;
     const last = this.#parts.length > before ? this.#parts.at(-1) : undefined;
     if (keys === undefined && last?.[0] === bucket && this.#bytes - last[1] <= this.#maxPart) {
       last[2] = this.#bytes;
-      last[3] += rows.length;
+      last[3] += batch.numRows;
       return;
     }
-    this.#parts.push([bucket, start, this.#bytes, rows.length]);
+    this.#parts.push([bucket, start, this.#bytes, batch.numRows]);
     if (keys !== undefined) this.#keys.push([lowerKey(keys[0]), upperKey(keys[1])]);
   }
 
@@ -139,8 +134,11 @@ class ShuffleFile {
   }
 }
 
-/** Longer keys are cut, so that the list of parts stays small. */
-const MAX_KEY_BYTES = 64;
+/**
+ * Longer keys are cut, so that the list of parts stays small. Rows whose keys are the same up to
+ * here are in one range.
+ */
+const MAX_KEY_BYTES = 256;
 
 /** Returns a key that is not greater. */
 function lowerKey(key: Uint8Array): string {

@@ -186,6 +186,40 @@ describe("several pipelines at once", () => {
     },
   );
 
+  it.each([
+    {
+      what: "Merges",
+      rows: "t_millrace_changes",
+      commit: (d: ChangeDesk, ids: readonly number[], sequence: number) =>
+        d.merge([ids.map((id) => put(id, sequence))], {}, { pipeline: `p${sequence}` }),
+    },
+    {
+      what: "Deltas",
+      rows: "t",
+      commit: (d: ChangeDesk, ids: readonly number[], sequence: number) =>
+        d.applyDeltas([ids.map((id) => ({ update: { id }, row: { id, v: `v${sequence}` } }))], DDL, {
+          pipeline: `p${sequence}`,
+        }),
+    },
+  ])(
+    "$what that begin at both ends of their rows wait for each other in one direction",
+    async ({ rows, commit }) => {
+      const d = await ChangeDesk.open(server);
+      const ids = Array.from({ length: 41 }, (_, id) => id);
+      await d.merge([ids.map((id) => put(id, 0))]);
+      const session = await d.desk.session();
+      await session.query(`BEGIN; SELECT * FROM ${rows} WHERE id = 20 FOR UPDATE`);
+      const commits = Promise.all([commit(d, ids, 1), commit(d, ids.toReversed(), 2)]);
+      commits.catch(() => undefined);
+      const waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+      await expect.poll(() => d.query(waiting), { timeout: 20_000 }).toEqual([["2"]]);
+      await session.query("ROLLBACK");
+      await commits;
+      expect(await d.query("SELECT count(DISTINCT v) FROM t")).toEqual([["1"]]);
+    },
+  );
+
   it("Commands that change the same rows at once, in opposite orders, neither fail nor mix", {
     timeout: 120_000,
   }, async () => {

@@ -4,6 +4,22 @@ import type { Attempt, Run } from "./trace.ts";
 
 /** What both sides of a comparison know of the calls. */
 
+/** What only the step that plans asks a write. */
+const REQUIREMENTS: ReadonlySet<string> = new Set([
+  "Write.requiredNumPartitions",
+  "Write.advisoryPartitionSizeInBytes",
+  "Write.requiredDistribution",
+  "Write.distributionStrictlyRequired",
+  "Write.requiredOrdering",
+]);
+
+/** True for the questions about distribution and ordering, and faults in them. */
+export function isRequirement({ call }: Call): boolean {
+  return REQUIREMENTS.has(call.replace(/^!! \w+ in /, ""));
+}
+
+export const isWrite = ({ call }: Call): boolean => call === "DataWriter.write";
+
 const CHAIN: ReadonlySet<string> = new Set([
   "Table.newWriteBuilder",
   "WriteBuilder.truncate",
@@ -13,6 +29,7 @@ const CHAIN: ReadonlySet<string> = new Set([
   "WriteBuilder.overwrite(filters)",
   "WriteBuilder.overwriteDynamicPartitions",
   "WriteBuilder.build",
+  ...REQUIREMENTS,
   "Write.supportedCustomMetrics",
   "Write.toBatch",
   "Write.toStreaming",

@@ -1,6 +1,6 @@
 import type { Call } from "../trace.ts";
 import { sameCall, sameJson } from "../trace.ts";
-import { epochOf, isAbort, isCutShort, isRaise, messageOf, messagesOf } from "./calls.ts";
+import { epochOf, isAbort, isCutShort, isRaise, isWrite, messageOf, messagesOf } from "./calls.ts";
 import { differ, shown } from "./difference.ts";
 import type { Attempt, Run } from "./trace.ts";
 
@@ -114,8 +114,6 @@ class TaskComparer implements Result {
         differ(`${this.#where}, ${nameOf(ours)}`, [...shapes].join(" or "), shapeOf(ours));
   }
 }
-
-const isWrite = ({ call }: Call): boolean => call === "DataWriter.write";
 
 /** The names of the calls, without those for single rows. */
 function shapeOf({ calls }: Attempt): string {

@@ -200,19 +200,6 @@ describe("what is left out", () => {
     expect(ok).toMatchObject({ verdict: "out of scope", calls: 0 });
   });
 
-  it.each([{ numPartitions: "3", distribution: "clustered" }, { ordering: "id" }])(
-    "A scenario with %j is not built",
-    async (options) => {
-      const { verdict, detail } = await conformWrite(
-        new Spark().batch({ rows, options: options as never }).recording,
-      );
-      expect({ verdict, detail }).toEqual({
-        verdict: "not built",
-        detail: "distribution and ordering of a write",
-      });
-    },
-  );
-
   it("A scenario with a row-level operation is not built", async () => {
     const op = { kind: "merge", table: "t", catalog: "cat" };
     const { verdict, detail } = await resultOf([session, { call: "== driver: run", args: { op } }, OK]);

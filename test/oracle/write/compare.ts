@@ -2,7 +2,8 @@ import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Exception } from "../exceptions/rewrite.ts";
 import type { Call } from "../trace.ts";
 import { sameCall, sameJson } from "../trace.ts";
-import { epochOf, isAbort, isCutShort, isOnCommit, messageOf, messagesOf } from "./calls.ts";
+import { epochOf, isAbort, isCommit, isCutShort, isOnCommit, messageOf, messagesOf } from "./calls.ts";
+import { checkPlacement } from "./check-placement.ts";
 import { compareTasks } from "./compare-tasks.ts";
 import { Difference, differ, shown } from "./difference.ts";
 import type { Files, Run, Step } from "./trace.ts";
@@ -67,6 +68,7 @@ class Comparer {
     if (isPlaced && "table" in op) this.#placedBySpark.add(op.table);
     if (isBySpark) this.used.add(WRITE_TOLERANCES.sparkPlacement.id);
     this.#compareDriver(where, spark, millrace, isBySpark);
+    checkPlacement(where, millrace);
     const { calls, used } = compareTasks(where, spark, millrace, isBySpark);
     this.calls += calls;
     for (const id of used) this.used.add(id);
@@ -84,7 +86,8 @@ class Comparer {
     const cut = isCut ? partitionsCut(spark, millrace) : new Set<number>();
     const [theirs, ours] = [spark, millrace].map((run) => {
       const calls = run.driver.filter((call) => !isToldOf(cut, call, run));
-      return isBySpark ? calls.map(withoutPlacement) : calls;
+      // How many messages there are depends on the number of tasks.
+      return isBySpark ? calls.filter((call) => !isOnCommit(call)).map(withoutPlacement) : calls;
     }) as [Call[], Call[]];
     for (let i = 0; i < Math.max(theirs.length, ours.length); i++) {
       const [their, our] = [theirs[i], ours[i]];
@@ -95,7 +98,7 @@ class Comparer {
       if (!isSame) differ(`${where}, call ${i + 1} of the driver`, shown(their), shown(our));
       this.calls++;
     }
-    if (isCut) compareTold(where, millrace);
+    if (isCut || isBySpark) compareTold(where, millrace);
   }
 
   /** True if the messages differ only because the clock decides which tasks finish. */
@@ -144,12 +147,14 @@ function isToldOf(partitions: ReadonlySet<number>, call: Call, { driver }: Run):
   return partitions.has(partition) && !isRefused;
 }
 
-/** The write must be told of exactly the messages that `abort` gets, up to one that it refuses. */
+/**
+ * The write must be told of exactly the messages that `commit` or `abort` gets, up to one that it
+ * refuses.
+ */
 function compareTold(where: string, { driver }: Run): void {
   const told = driver.filter(isOnCommit).map(({ args }) => args["message"] ?? null);
-  const given = messagesOf(driver.findLast(isAbort) ?? { call: "", args: {} }).filter(
-    (message) => message !== null,
-  );
+  const ended = driver.findLast((call) => isAbort(call) || isCommit(call)) ?? { call: "", args: {} };
+  const given = messagesOf(ended).filter((message) => message !== null);
   const isWhole = driver.some(({ call }) => call.startsWith("!! raise in BatchWrite.onDataWriterCommit"));
   const expected = isWhole ? given.slice(0, told.length) : given;
   const isStream = driver.some(({ call }) => call.startsWith("StreamingWrite."));

@@ -52,11 +52,9 @@ function missingFor(step: Step): string | undefined {
   return "options" in op ? missingIn(op.options) : undefined;
 }
 
-const DISTRIBUTION = ["distribute", "distribution", "ordering", "numPartitions", "advisorySize", "strict"];
-
 function missingIn(settings: Readonly<Record<string, string>>): string | undefined {
   const { kind = "", ...others } = settings;
   if (kind.startsWith("rowLevel") || "delta" in others) return "row-level operations";
   if (kind === "deleteV1") return "SupportsDelete in no recording";
-  return DISTRIBUTION.some((name) => name in others) ? "distribution and ordering of a write" : undefined;
+  return undefined;
 }

@@ -56,6 +56,31 @@ export class RecSettings {
     return this.#is("refuseDelete");
   }
 
+  /** True if the write requires a distribution or an ordering. */
+  get isRequiring(): boolean {
+    return this.#is("distribute");
+  }
+
+  get distribution(): string {
+    return this.#values["distribution"] ?? "unspecified";
+  }
+
+  get ordering(): readonly string[] {
+    return (this.#values["ordering"] ?? "").split(",").filter((order) => order !== "");
+  }
+
+  get numPartitions(): number {
+    return Number(this.#values["numPartitions"] ?? 0);
+  }
+
+  get advisorySize(): number {
+    return Number(this.#values["advisorySize"] ?? 0);
+  }
+
+  get isStrict(): boolean {
+    return this.#values["strict"] !== "false";
+  }
+
   get isCoordinated(): boolean {
     return this.#values["coordinator"] !== "false";
   }

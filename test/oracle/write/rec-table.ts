@@ -16,6 +16,7 @@ import type {
 import type { LogicalWriteInfo } from "../../../shared/contract/write/write-info.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
 import { log } from "./log.ts";
+import { RecRequiringWrite } from "./rec-requires.ts";
 import type { RecSettings } from "./rec-settings.ts";
 import { ddlOf, RecV1Write, RecWrite } from "./rec-write.ts";
 
@@ -83,7 +84,8 @@ class Builder implements WriteBuilder {
     log("WriteBuilder.build");
     await settings.faults.strikeLater("WriteBuilder.build");
     const parts = { settings, replaces, info: this.#info };
-    return settings.isV1 ? new RecV1Write(parts) : new RecWrite(parts);
+    if (settings.isV1) return new RecV1Write(parts);
+    return settings.isRequiring ? new RecRequiringWrite(parts) : new RecWrite(parts);
   }
 }
 

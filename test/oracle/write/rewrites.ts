@@ -1,7 +1,7 @@
 import { abortAgain } from "./rewrites/ends.ts";
 import { noCatalog, updateMode, v1Save } from "./rewrites/refusals.ts";
 import type { WriteRewrite } from "./rewrites/rewrite.ts";
-import { chainRepeated, toldInFinalize, v1Staged } from "./rewrites/steps.ts";
+import { chainRepeated, exchangedFirst, toldInFinalize, v1Staged } from "./rewrites/steps.ts";
 import { stopLeavesOpen } from "./rewrites/stop.ts";
 import type { Step } from "./trace.ts";
 
@@ -13,6 +13,7 @@ export const WRITE_REWRITES: readonly WriteRewrite[] = [
   toldInFinalize,
   v1Staged,
   chainRepeated,
+  exchangedFirst,
   stopLeavesOpen,
   abortAgain,
 ];

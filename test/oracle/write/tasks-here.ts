@@ -8,6 +8,7 @@ import {
   taskLocation,
   type WriteRequest,
 } from "../../../shared/engine/write/task-request.ts";
+import { isOfChain } from "./calls.ts";
 import { type Caller, callingAs } from "./log.ts";
 import type { Attempt, Run } from "./trace.ts";
 
@@ -36,7 +37,8 @@ export class TasksHere implements TaskRunner {
       attempt: request.attemptNumber,
       calls: [],
     };
-    this.#run.attempts.push(attempt);
+    // What a task calls that exchanges rows is checked here: it makes the write, and no writer.
+    if (request.run.stage === undefined) this.#run.attempts.push(attempt);
     const caller: Caller = {
       calls: attempt.calls,
       attempt: request.attemptNumber,
@@ -44,7 +46,11 @@ export class TasksHere implements TaskRunner {
     };
     const running = callingAs(caller, () => this.#onWorker(request, listener));
     this.#running.add(running);
-    return await running.finally(() => this.#running.delete(running));
+    const result = await running.finally(() => this.#running.delete(running));
+    const unexpected =
+      request.run.stage === undefined ? undefined : attempt.calls.find((call) => !isOfChain(call));
+    if (unexpected !== undefined) throw new Error(`a task that exchanges rows called ${unexpected.call}`);
+    return result;
   }
 
   async #onWorker(request: WriteRequest, listener: TaskListener): Promise<TaskResult> {

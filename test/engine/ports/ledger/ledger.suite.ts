@@ -6,6 +6,7 @@ import { ends } from "./end.suite.ts";
 import { lease } from "./lease.suite.ts";
 import { operations } from "./operations.suite.ts";
 import { plans } from "./plan.suite.ts";
+import { stages } from "./stages.suite.ts";
 import type { LedgerOptions } from "./steps.ts";
 import { tasks } from "./tasks.suite.ts";
 
@@ -14,6 +15,6 @@ import { tasks } from "./tasks.suite.ts";
  * and several runs may call it.
  */
 export function ledgerSuite(name: string, open: () => Promise<Ledger>, options: LedgerOptions = {}): void {
-  for (const part of [lease, plans, tasks, claims, ends, byHand, operations])
+  for (const part of [lease, plans, stages, tasks, claims, ends, byHand, operations])
     describe(`${name} as a ledger`, () => part(open, options));
 }

@@ -31,6 +31,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       ["incarnations", { incarnation: "life-2" }],
       ["batches", { batchId: 1 }],
       ["attempts", { attempt: 2 }],
+      ["stages", { stage: 0 }],
       ["partitions", { partition: 1 }],
     ])("The ledger keeps the tasks of %s apart", async (_what, other) => {
       await ledger.recordTask(KEY, TASK);
@@ -163,6 +164,7 @@ export function tasks(open: () => Promise<Ledger>, options: LedgerOptions): void
       ["incarnations", { incarnation: "life-2" }],
       ["batches", { batchId: 1 }],
       ["attempts", { attempt: 2 }],
+      ["stages", { stage: 0 }],
     ])("The ledger keeps the progress of %s apart", async (_what, other) => {
       await ledger.reportProgress(KEY, RUNNING);
       expect(await ledger.progress({ ...KEY, ...other })).toEqual([]);

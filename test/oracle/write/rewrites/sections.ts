@@ -1,5 +1,5 @@
 import type { Call } from "../../trace.ts";
-import { isOfChain, isRaise } from "../calls.ts";
+import { isOfChain, isRaise, isRequirement } from "../calls.ts";
 import type { BatchWriteOp, StreamOp } from "../op.ts";
 import type { Run, Step } from "../trace.ts";
 
@@ -32,7 +32,7 @@ export function isWhole({ chain }: Section): boolean {
 /** What each step repeats of a chain: all but the question that only planning asks. */
 export function repeatedChain({ chain }: Section): readonly Call[] {
   const point = /(?:^|in )\w+\.useCommitCoordinator$/;
-  return chain.filter(({ call }) => !point.test(call));
+  return chain.filter((call) => !point.test(call.call) && !isRequirement(call));
 }
 
 function isCoordinatorQuestion({ call }: Call): boolean {

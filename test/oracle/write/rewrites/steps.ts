@@ -1,6 +1,6 @@
 import type { JsonValue } from "../../../../shared/contract/json.ts";
 import type { Call } from "../../trace.ts";
-import { isAbort, isCommit, isOnCommit, isRaise, messageOf, messagesOf } from "../calls.ts";
+import { isAbort, isCommit, isOnCommit, isRaise, isRequirement, messageOf, messagesOf } from "../calls.ts";
 import type { Run } from "../trace.ts";
 import type { WriteRewrite } from "./rewrite.ts";
 import {
@@ -88,6 +88,35 @@ export const chainRepeated: WriteRewrite = {
 function finalized(section: Section): Section {
   const { chain, rest } = section;
   return rest.length === 0 ? section : { chain: [...chain, ...repeatedChain(section)], rest };
+}
+
+const FACTORY = /(?:^|in )\w+\.(?:create\w+WriterFactory|useCommitCoordinator)$/;
+
+export const exchangedFirst: WriteRewrite = {
+  id: "exchanged-first",
+  reason:
+    "docs/spark-differences.md, Tables: tasks that exchange rows are a stage of their own. The factory of the writers is made when they have ended, in another process than the one that asked what the write requires, so that process makes the write anew.",
+  rewrite(steps) {
+    return changeEach(writeRuns(steps), (run) => {
+      const sections = sectionsOf(run);
+      if (!sections.some(isExchanged)) return false;
+      run.driver = joined(sections.map((section) => (isExchanged(section) ? inTwoSteps(section) : section)));
+      return true;
+    });
+  },
+};
+
+/** True if the write was made, and required a distribution. */
+function isExchanged({ chain }: Section): boolean {
+  const isRequired = chain.some(
+    ({ call, args }) => call === "Write.requiredDistribution" && args["returns"] !== "unspecified",
+  );
+  return isRequired && chain.some(({ call }) => FACTORY.test(call));
+}
+
+function inTwoSteps({ chain, rest }: Section): Section {
+  const planning = chain.filter(({ call }) => !FACTORY.test(call));
+  return { chain: [...planning, ...chain.filter((call) => !isRequirement(call))], rest };
 }
 
 export const v1Staged: WriteRewrite = {

@@ -1,0 +1,43 @@
+import type { Case } from "./cases.ts";
+
+const setup = { exchanges: true } as const;
+
+/** Cases of batches whose tasks exchange their rows. */
+export const EXCHANGE_CASES = {
+  "a run whose tasks exchange their rows": { kind: "exchange", runs: [[]], setup },
+  "a task that cannot exchange its rows": {
+    kind: "exchange",
+    runs: [[{ at: "source.read #2", kind: "fail for good" }]],
+    setup,
+  },
+  "a commit that fails for good after an exchange": {
+    kind: "exchange",
+    runs: [[{ at: "sink.commit", kind: "fail for good" }]],
+    setup,
+  },
+  "a task that is killed when it has staged the rows that it exchanges": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.recordTask", kind: "stop before" }]],
+    setup,
+  },
+  "two attempts of a task that exchange its rows": {
+    kind: "single",
+    runs: [[{ at: "ledger.recordTask", kind: "overtaken before" }]],
+    setup,
+  },
+  "a run that sleeps before it plans a stage, while the next one fails in it": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "sleep before" }], [{ at: "sink.write", kind: "fail for good" }]],
+    setup,
+  },
+  "a step that plans a stage after its retry has planned it": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "overtaken before" }]],
+    setup,
+  },
+  "a plan of a stage whose answer is lost": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "lost answer" }]],
+    setup,
+  },
+} as const satisfies Readonly<Record<string, Case>>;
