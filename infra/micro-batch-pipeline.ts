@@ -87,7 +87,7 @@ export class MicroBatchPipeline extends Construct {
       prefix: pipeline,
       ...(lake === undefined ? {} : { lake }),
       ...(source === undefined ? {} : { source }),
-      ...(sinkTable === undefined ? {} : { sinkTable }),
+      ...(sinkTable === undefined ? {} : { sinkTable, merges: description.merges === true }),
       ...(iceberg === undefined ? {} : { iceberg }),
     };
 

@@ -21,6 +21,8 @@ export interface Places {
   readonly source?: Folder;
   /** ARN of the table that a DynamoDB sink writes. */
   readonly sinkTable?: string;
+  /** True if the tasks of the pipeline put items into that table. */
+  readonly merges?: boolean;
   /** The Iceberg table of the sink. */
   readonly iceberg?: IcebergTable;
 }
@@ -43,7 +45,7 @@ export function statementsOf(step: StepName, places: Places): readonly PolicySta
     ...objects,
     ...(places.lake === undefined ? [] : LAKE[step](places.lake)),
     ...(places.source === undefined ? [] : SOURCE[step](places.source)),
-    ...(places.sinkTable === undefined ? [] : SINK_TABLE[step](places.sinkTable)),
+    ...(places.sinkTable === undefined ? [] : SINK_TABLE[step](places.sinkTable, places.merges === true)),
     ...(places.iceberg === undefined ? [] : icebergStatements(step, places.iceberg)),
   ];
 }
@@ -190,11 +192,12 @@ const SOURCE: Readonly<Record<StepName, (source: Folder) => readonly PolicyState
 
 /**
  * Permissions on the table of a DynamoDB sink. Plan reads the sink's record of the last batch;
- * Finalize reads it and puts the items.
+ * Finalize reads it and puts the items. The items of a merge are put by Write.
  */
-const SINK_TABLE: Readonly<Record<StepName, (arn: string) => readonly PolicyStatement[]>> = {
+const SINK_TABLE: Readonly<Record<StepName, (arn: string, merges: boolean) => readonly PolicyStatement[]>> = {
   Plan: (arn) => [new PolicyStatement({ actions: ["dynamodb:GetItem"], resources: [arn] })],
-  Write: () => [],
+  Write: (arn, merges) =>
+    merges ? [new PolicyStatement({ actions: ["dynamodb:PutItem"], resources: [arn] })] : [],
   Finalize: (arn) => [
     new PolicyStatement({ actions: ["dynamodb:GetItem", "dynamodb:PutItem"], resources: [arn] }),
   ],

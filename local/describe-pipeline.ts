@@ -22,7 +22,7 @@ write(JSON.stringify(await answer(process.argv[2] ?? "")));
 
 async function answer(entry: string): Promise<DescriptionAnswer> {
   try {
-    const { name, source, sink } = await loadPipeline(entry);
+    const { name, source, sink, mergesStream } = await loadPipeline(entry);
     const sourcePath = textOf(await parseOptions(source.dataSource, source.options), "path");
     const sinkOptions = await parseOptions(sink.dataSource, sink.options);
     // The name is compared, because importing the class would load the AWS SDK.
@@ -33,6 +33,7 @@ async function answer(entry: string): Promise<DescriptionAnswer> {
       ...optional("path", textOf(sinkOptions, "path")),
       ...optional("sourcePath", sourcePath),
       ...optional("sinkTable", sinkTable),
+      ...(mergesStream === undefined ? {} : { merges: true }),
       ...(format === "iceberg" ? { iceberg: icebergOf(sinkOptions as IcebergDescription) } : {}),
     };
   } catch (error) {

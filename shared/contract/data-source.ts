@@ -7,6 +7,7 @@ import type { OptionsSchema } from "./options/parse.ts";
 import type { SchemaLike } from "./schema-like.ts";
 import type { Awaitable, DataSourceStreamReader, SimpleDataSourceStreamReader } from "./stream-reader.ts";
 import type { StreamWriter } from "./stream-writer.ts";
+import type { SupportsAutoCdc } from "./write/auto-cdc.ts";
 import type { SupportsWrite } from "./write/table.ts";
 
 /**
@@ -79,6 +80,12 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
    * called. Called in each step of a batch. (Spark: `TableProvider.getTable`.)
    */
   table?(schema: Schema): Awaitable<SupportsWrite>;
+
+  /**
+   * Returns the table that streams of changes are merged into. A data source needs it only if it
+   * has no `table`, or another one for them. Called in each step of a batch.
+   */
+  autoCdcTable?(schema: Schema): Awaitable<SupportsAutoCdc>;
 
   #missing(method: string, instead: string = method): never {
     const { name } = this.constructor;

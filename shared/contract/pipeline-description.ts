@@ -10,6 +10,8 @@ export interface PipelineDescription {
   readonly sourcePath?: string;
   /** Name or ARN of the table that a DynamoDB sink writes. */
   readonly sinkTable?: string;
+  /** True for a stream of changes, whose tasks may write to the sink themselves. */
+  readonly merges?: boolean;
   /** The table that an Iceberg sink writes. */
   readonly iceberg?: IcebergDescription;
 }

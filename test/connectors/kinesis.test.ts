@@ -34,6 +34,7 @@ describe("the options of kinesis", () => {
     [{ streamName: "a", streamArn: "arn:aws:kinesis:eu-west-1:1:stream/a" }, /streamName: must be set/],
     [{ streamArn: "arn:aws:s3:::bucket" }, /streamArn: must be the ARN of a stream/],
     [{ streamName: "a", schema: "id int" }, /schema: is only for the format json/],
+    [{ streamName: "a", columns: { id: "a.id" } }, /columns: is only for the format json/],
     [{ streamName: "a", startingPosition: { timestamp: "2026-11-21" } }, /startingPosition/],
     [{ streamName: "a", startingPostion: "LATEST" }, /did you mean startingPosition\?/],
     [{ streamName: "a", maxRecordsPerShard: 0 }, /maxRecordsPerShard/],

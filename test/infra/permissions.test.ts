@@ -291,6 +291,19 @@ describe("a table of DynamoDB as the sink", () => {
       .filter(({ Resource }) => all(Resource).some((arn) => arn.endsWith(":table/Totals")))
       .flatMap(({ Action, Resource }) => all(Action).map((action) => `${action} ${all(Resource).join()}`));
 
+  it("A stream of changes into DynamoDB lets Write put items, too", () => {
+    const merging = new Synthesized({
+      entry: `${PACKAGE}/test/infra/dynamodb.pipeline.ts`,
+      pipelineName: undefined as never,
+      environment: { TABLE: "Totals", MERGE_BY: "id" },
+    });
+    const rights = merging
+      .statements("Write")
+      .filter(({ Resource }) => all(Resource).some((arn) => arn.endsWith(":table/Totals")))
+      .flatMap(({ Action }) => all(Action));
+    expect(rights).toEqual(["dynamodb:PutItem"]);
+  });
+
   it("A sink in DynamoDB lets Plan read its table, Finalize read and put, and the other roles nothing", () => {
     const arn = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/Totals`;
     expect(rightsOf("Plan")).toEqual([`dynamodb:GetItem ${arn}`]);

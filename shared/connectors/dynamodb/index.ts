@@ -4,6 +4,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { StagedRows } from "../kit/staging.ts";
+import { DynamoDbAutoCdc } from "./auto-cdc.ts";
 import { type DynamoDbOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { DynamoDbWriter } from "./writer.ts";
 
@@ -33,6 +34,11 @@ export class DynamoDb extends DataSource<ParsedOptions> {
       });
     }
     return new DynamoDbWriter(schema, this.options, this.runtime);
+  }
+
+  /** Returns the table that puts the newest change of each key. */
+  override autoCdcTable(schema: Schema): DynamoDbAutoCdc {
+    return new DynamoDbAutoCdc(schema, this.options, this.runtime);
   }
 
   /** Returns the same writer as `streamWriter`. */

@@ -4,6 +4,7 @@ import { rowType } from "../../arrow/row-type.ts";
 import { rowsOf } from "../../arrow/rows.ts";
 import { typeName } from "../../contract/ddl/print.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { NamedRow } from "../../contract/stream-reader.ts";
 import { suggest } from "../../contract/suggest.ts";
 import { sha256 } from "../kit/sha256.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -56,17 +57,28 @@ export class ItemMaker {
    */
   *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
     let row = firstRow;
-    for (const values of rowsOf(batch)) {
-      const item: Item = {};
-      for (const field of this.#fields) {
-        const value = values[field.name] ?? null;
-        if (value === null && this.#omitNulls && !this.#keys.includes(field.name)) continue;
-        item[field.name] = attributeOf(field, value, row);
-      }
-      for (const key of this.#keys) checkKey(key, item[key], row);
-      yield item;
-      row++;
+    for (const values of rowsOf(batch)) yield this.itemOf(values, row++);
+  }
+
+  /** Returns the item of one row. Errors as those of `itemsOf`. */
+  itemOf(values: NamedRow, row: number): Item {
+    const item: Item = {};
+    for (const field of this.#fields) {
+      const value = values[field.name] ?? null;
+      if (value === null && this.#omitNulls && !this.#keys.includes(field.name)) continue;
+      item[field.name] = attributeOf(field, value, row);
     }
+    for (const key of this.#keys) checkKey(key, item[key], row);
+    return item;
+  }
+
+  /** Returns only the key of the item of a row. */
+  keyItemOf(values: NamedRow, row: number): Item {
+    const item = Object.fromEntries(
+      this.#keyFields.map((field) => [field.name, attributeOf(field, values[field.name] ?? null, row)]),
+    );
+    for (const key of this.#keys) checkKey(key, item[key], row);
+    return item;
   }
 
   /**

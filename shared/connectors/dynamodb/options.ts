@@ -23,6 +23,21 @@ export interface DynamoDbOptions {
   readonly omitNulls?: boolean;
   /** Number of parallel puts for a batch that is too large for one transaction. Default 50. */
   readonly maxConcurrency?: number;
+  /**
+   * With `.merge()`: the attribute that holds the sequence of an item's last change, as bytes.
+   * Default `_sequence`.
+   */
+  readonly sequenceAttribute?: string;
+  /**
+   * With `.merge()`: the attribute that is true in an item whose row was deleted. Default
+   * `_deleted`.
+   */
+  readonly deletedAttribute?: string;
+  /**
+   * With `.merge()`: the attribute of such an item that holds when it is not needed any more, in
+   * epoch seconds, for DynamoDB's time to live. Default `_expiresAt`.
+   */
+  readonly expiresAttribute?: string;
 }
 
 const name = z.string().min(1);
@@ -34,6 +49,9 @@ export const OPTIONS = z.strictObject({
   versionAttribute: name.default("_millrace"),
   omitNulls: z.boolean().default(false),
   maxConcurrency: z.int().positive().default(50),
+  sequenceAttribute: name.default("_sequence"),
+  deletedAttribute: name.default("_deleted"),
+  expiresAttribute: name.default("_expiresAt"),
 });
 
 /** The options with their defaults. */

@@ -1,19 +1,17 @@
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
-  DynamoDBClient,
+  type DynamoDBClient,
   PutItemCommand,
   type PutItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
-import { requestLimits } from "../../aws/request-limits.ts";
 import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
 import { type CommittedBatch, isSameBatch } from "../../contract/batch-identity.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
-import type { RetryPolicy } from "../../contract/retry.ts";
 import {
   type DamagedFile,
   DataSourceStreamArrowWriter,
@@ -28,7 +26,7 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
-import { AwsClient } from "../kit/aws-client.ts";
+import type { AwsClient } from "../kit/aws-client.ts";
 import {
   checkStaged,
   dropAborted,
@@ -41,6 +39,7 @@ import {
   stagingOf,
 } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
+import { clientOf, tableBusy } from "./client.ts";
 import { type Item, ItemMaker } from "./items.ts";
 import {
   type Claim,
@@ -58,8 +57,6 @@ import type { ParsedOptions } from "./options.ts";
  * are about the same size, so half of that leaves a margin.
  */
 const TRANSACTION_BYTES = 2_000_000;
-/** A new table, or one without burst capacity, throttles for longer than the SDK retries. */
-const RETRIES: RetryPolicy = { attempts: 8, firstDelay: 100, longestDelay: 5000 };
 /** How often the marker is read again because another process has changed it in between. */
 const MAX_CONFLICTS = 20;
 
@@ -91,11 +88,7 @@ export class DynamoDbWriter
     this.#options = options;
     this.#runtime = runtime;
     this.#items = new ItemMaker(schema, options);
-    const sdk = async () => undefined;
-    const make = () => new DynamoDBClient({ requestHandler: requestLimits() });
-    const toError = (call: string, thrown: Error, retryable: boolean) =>
-      callFailed(options.table, call, thrown, retryable);
-    this.#client = new AwsClient({ runtime, retries: RETRIES, sdk, make, toError });
+    this.#client = clientOf(options.table, runtime);
     this.#marker = new MarkerItem(options, this.#items, this.#client);
   }
 
@@ -207,7 +200,7 @@ export class DynamoDbWriter
       const marker = { ...read, sequence, next: claimOf(batch) };
       if (await this.#marker.write(pipeline, read, marker)) return marker;
     }
-    throw this.#busy(batch);
+    throw tableBusy(this.#options.table, pipeline, MAX_CONFLICTS);
   }
 
   /**
@@ -314,14 +307,6 @@ export class DynamoDbWriter
       }
     });
   }
-
-  #busy({ pipeline }: BatchContext): MillraceError {
-    return new MillraceError("TABLE_BUSY", `${MAX_CONFLICTS} commits in a row met another run's commit`, {
-      where: { pipeline, path: this.#options.table },
-      hint: "If two homes run this pipeline, give one of them another name.",
-      retryable: true,
-    });
-  }
 }
 
 const NONE: AttributeValue = { S: "" };
@@ -348,17 +333,4 @@ function replaced({ pipeline, batchId, attempt }: BatchContext, next: Claim | un
       hint: `This batch is not committed, and the source was told nothing. Run again: \`millrace run\` then goes on, or says what the table has. If two homes run this pipeline, give one of them another name, or go on after the newest batch in the sink: \`millrace adopt ${pipeline}\`.`,
     },
   );
-}
-
-/** Creates the error without the service's message, which may quote an item. */
-function callFailed(table: string, call: string, thrown: Error, retryable: boolean): MillraceError {
-  return new MillraceError("DYNAMODB_FAILED", `${call} of ${table} failed: ${thrown.name}`, {
-    where: { path: table },
-    retryable,
-    hint:
-      thrown.name === "AccessDeniedException"
-        ? 'The role lacks a right on the table: Plan needs dynamodb:GetItem; Finalize needs dynamodb:GetItem and dynamodb:PutItem. With the construct: `table.grant(pipeline.planFunction, "dynamodb:GetItem")` and `table.grant(pipeline.finalizeFunction, "dynamodb:GetItem", "dynamodb:PutItem")`.'
-        : "Check that the table is there, and that its keys are those of the sink's options; its own message is below.",
-    cause: thrown,
-  });
 }

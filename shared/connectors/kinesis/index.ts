@@ -3,12 +3,15 @@ import { DataSource } from "../../contract/data-source.ts";
 import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
+import { checkJsonColumns } from "../kit/json-columns.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
 import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { RAW_SCHEMA } from "./records.ts";
 import { loadSdk, Stream } from "./stream.ts";
 import { KinesisReader } from "./stream-reader.ts";
 
+export type { JsonColumn, JsonColumns } from "../kit/json-columns.ts";
+export type { JsonPath } from "../kit/json-path.ts";
 export type { KinesisOptions } from "./options.ts";
 
 /**
@@ -31,8 +34,9 @@ export class Kinesis extends DataSource<ParsedOptions> {
     return requiredSchema(schema, "Kinesis", "id bigint NOT NULL, time timestamp");
   }
 
-  /** Returns a stream reader of all shards. */
+  /** Returns a stream reader of all shards. Error: `OPTIONS_INVALID`. */
   override streamReader(schema: Schema): DataSourceStreamReader<object, unknown> {
+    checkJsonColumns("Kinesis", schema, this.options.columns ?? {});
     const stream = new Stream(this.options, this.runtime);
     return new KinesisReader(schema, this.options, stream, this.runtime);
   }

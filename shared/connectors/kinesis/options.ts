@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { type JsonColumns, jsonColumns } from "../kit/json-columns.ts";
 
 /** Which stream of Kinesis Data Streams to read, and how. */
 export interface KinesisOptions {
@@ -28,6 +29,12 @@ export interface KinesisOptions {
    * `.schema()` can be used instead.
    */
   readonly schema?: string;
+  /**
+   * Paths of columns in a record, such as `{ id: "after.id" }`. With `{ firstOf: [path, …] }` the
+   * first path counts that leads to a value other than null. Default: the column's own name. Only
+   * with `json`.
+   */
+  readonly columns?: JsonColumns;
   /**
    * Maximum number of records of one shard in one batch. It is exact up to 1,000; a larger limit is
    * approximate. Default 100000.
@@ -59,6 +66,7 @@ export const OPTIONS = z
       .default("TRIM_HORIZON"),
     format: z.enum(["raw", "json"]).default("raw"),
     schema: z.string().min(1).optional(),
+    columns: jsonColumns.optional(),
     maxRecordsPerShard: z.int().positive().default(100_000),
     failOnDataLoss: z.boolean().default(true),
     region: z.string().min(1).optional(),
@@ -70,6 +78,10 @@ export const OPTIONS = z
   })
   .refine(({ format, schema }) => format === "json" || schema === undefined, {
     path: ["schema"],
+    message: "is only for the format json: raw has columns of its own",
+  })
+  .refine(({ format, columns }) => format === "json" || columns === undefined, {
+    path: ["columns"],
     message: "is only for the format json: raw has columns of its own",
   });
 

@@ -21,7 +21,7 @@ const AGGREGATED = Buffer.from([0xf3, 0x89, 0x9a, 0xc2]);
  */
 export function recordReader(
   schema: Schema,
-  format: ParsedOptions["format"],
+  { format, columns }: Pick<ParsedOptions, "format" | "columns">,
   shardId: string,
 ): (record: StreamRecord) => Row {
   if (format === "raw") {
@@ -33,7 +33,7 @@ export function recordReader(
       data,
     });
   }
-  const toRow = jsonRecord(schema);
+  const toRow = jsonRecord(schema, columns);
   return ({ sequenceNumber, data }) => {
     const name = `record ${sequenceNumber} of ${shardId}`;
     if (AGGREGATED.equals(data.subarray(0, AGGREGATED.length))) {

@@ -188,7 +188,7 @@ export class KinesisReader
    */
   override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
     const { shardId, first, last } = range;
-    const toRow = recordReader(this.#schema, this.#options.format, shardId);
+    const toRow = recordReader(this.#schema, this.#options, shardId);
     const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
     let oldest: string | undefined;
     for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {

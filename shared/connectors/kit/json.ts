@@ -4,23 +4,29 @@ import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { bytesIn } from "./binary-text.ts";
 import { checkColumnNames } from "./column-names.ts";
+import { firstNamesOf, flattened, type JsonColumns } from "./json-columns.ts";
 import { isExactNumber, nearestDouble, plainText, wholeNumber } from "./json-number.ts";
 import { JsonFault, parseJson } from "./json-parser.ts";
 
 /**
  * Returns a function that converts a message with one JSON object to a row of `schema`. Missing
  * columns are null. `name` is the message's name in errors. Errors: `RECORD_NOT_JSON`,
- * `COLUMN_MISNAMED`.
+ * `COLUMN_MISNAMED`, `PATH_AMBIGUOUS`.
  */
-export function jsonRecord(schema: Schema): (message: string | Uint8Array, name: string) => Row {
-  const names = schema.fields.map((field) => field.name);
+export function jsonRecord(
+  schema: Schema,
+  columns: JsonColumns = {},
+): (message: string | Uint8Array, name: string) => Row {
+  const names = schema.fields.map((field) => field.name).filter((each) => !Object.hasOwn(columns, each));
+  const known = [...names, ...firstNamesOf(columns)];
+  const flat = flattened(columns);
   const toRow = jsonRow(schema);
   const utf8 = new TextDecoder("utf-8", { fatal: true });
   return (message, name) => {
     const value = parsed(message, name, utf8);
     if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
-    checkColumnNames(names, Object.keys(value), { prefix: `${name}: ` });
-    return toRow(value);
+    checkColumnNames(names, Object.keys(value), { prefix: `${name}: `, known });
+    return toRow(flat(value, name));
   };
 }
 

@@ -2,9 +2,11 @@ import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext } from "../../contract/context.ts";
 import type { Filter } from "../../contract/filters.ts";
 import type { SupportsCommitLookup, SupportsTargetName } from "../../contract/stream-writer.ts";
+import type { AutoCdcInfo, SupportsAutoCdc } from "../../contract/write/auto-cdc.ts";
 import { predicateOf } from "../../contract/write/convert-filters.ts";
 import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { Predicate } from "../../contract/write/predicates.ts";
+import type { DeltaWriteBuilder } from "../../contract/write/row-level.ts";
 import type {
   SupportsDelete,
   SupportsDeleteV2,
@@ -13,6 +15,7 @@ import type {
   TruncatableTable,
 } from "../../contract/write/table.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import { MemoryAutoCdcBuilder } from "./auto-cdc.ts";
 import { openTable, type Table } from "./table.ts";
 import { RowsReplaced } from "./write.ts";
 import { FilterWriteBuilder, PredicateWriteBuilder, type WriteBuilderOptions } from "./write-builder.ts";
@@ -30,7 +33,7 @@ export function memorySink(options: SinkOptions): SupportsWrite {
 
 /** A table with all methods but those that take conditions. */
 abstract class MemorySink
-  implements TruncatableTable, SupportsExists, SupportsTargetName, SupportsCommitLookup
+  implements TruncatableTable, SupportsExists, SupportsTargetName, SupportsCommitLookup, SupportsAutoCdc
 {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
@@ -57,6 +60,10 @@ abstract class MemorySink
 
   protected deleteMatching(predicates: readonly Predicate[]): void {
     this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates });
+  }
+
+  newAutoCdcWriteBuilder(info: AutoCdcInfo): DeltaWriteBuilder {
+    return new MemoryAutoCdcBuilder(this.table, info);
   }
 
   supportedCustomMetrics(): readonly CustomMetric[] {

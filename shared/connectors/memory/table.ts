@@ -55,6 +55,12 @@ export interface MemoryChange {
   readonly summary?: WriteSummary | undefined;
 }
 
+/** Rows that leave a table, and rows that come. */
+export interface ChangedRows {
+  readonly removed: ReadonlySet<NamedRow>;
+  readonly added: readonly NamedRow[];
+}
+
 /** A batch with the schema of its rows. */
 interface StoredBatch extends MemoryBatch {
   readonly schema: Schema;
@@ -123,6 +129,29 @@ export class Table implements MemoryTable {
     this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced });
     this.discard(messages);
     return rowsReplaced;
+  }
+
+  /**
+   * Like `commit`, for changes of a stream. `merge` gets the rows of the table and what the tasks
+   * staged. It is called once for each batch.
+   */
+  commitChanges(
+    messages: readonly StagedRows[],
+    batch: BatchContext,
+    schema: Schema,
+    merge: (rows: readonly NamedRow[], staged: readonly NamedRow[]) => ChangedRows,
+  ): void {
+    if (this.has(batch)) return;
+    const { pipeline, incarnation, batchId, planId, start, end } = batch;
+    const staged = messages.flatMap((message) => this.#stagedRows(message));
+    const { removed, added } = merge(this.rows(), staged);
+    const remaining = this.#batches.map((each) => ({
+      ...each,
+      rows: each.rows.filter((row) => !removed.has(row)),
+    }));
+    this.#batches = [...remaining, { pipeline, batchId, rows: added, schema }];
+    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced: removed.size });
+    this.discard(messages);
   }
 
   /** Like `commit`, for rows that come in one call. `queryId` identifies them. */

@@ -1,8 +1,8 @@
 import { listNames, MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import { type JsonPath, pathSteps, showPath, valueAt } from "../kit/json-path.ts";
+import { similarPath } from "../kit/similar-path.ts";
 import type { Answer } from "./client.ts";
-import { similarPath } from "./column-paths.ts";
 import type { SourceOptions } from "./options.ts";
 
 /** The parts of an answer that matter to a list. Paths that are not set are `undefined`. */

@@ -86,11 +86,16 @@ export class RestClient {
    * take precedence.
    */
   url(params: Readonly<Record<string, string>>): URL {
-    const url = new URL(this.#options.url);
+    const url = this.#withQuery(undefined);
+    for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+    return url;
+  }
+
+  #withQuery(given: URL | undefined): URL {
+    const url = new URL(given ?? this.#options.url);
     for (const [name, value] of Object.entries(this.#options.query)) {
       if (!isFromEnvironment(value)) url.searchParams.set(name, String(value));
     }
-    for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
     return url;
   }
 
@@ -119,19 +124,20 @@ export class RestClient {
   }
 
   /** Returns the URL that a link points to. Error: `LINK_TO_OTHER_ORIGIN`. */
-  #follow(link: string, from: URL, method: HttpRequest["method"]): URL {
-    return this.#checkOrigin(new URL(link, from), `${method} ${this.#credentials.shown(from)}`, from);
+  #follow(link: string, from: URL, method: HttpRequest["method"], shown?: string): URL {
+    const url = shown ?? this.#credentials.shown(from);
+    return this.#checkOrigin(new URL(link, from), `${method} ${url}`, url);
   }
 
   /**
    * Returns the URL if it has the origin of the option `url`. Links, redirects and stored pages
    * come from outside, and another server must not be sent the credentials of this one.
    */
-  #checkOrigin(url: URL, what: string, from = new URL(this.#options.url)): URL {
+  #checkOrigin(url: URL, what: string, from = this.#credentials.shown(new URL(this.#options.url))): URL {
     const { origin } = new URL(this.#options.url);
     if (url.origin === origin) return url;
     throw new MillraceError("LINK_TO_OTHER_ORIGIN", `${what} leads to ${url.origin}, not to ${origin}`, {
-      where: { url: this.#credentials.shown(from) },
+      where: { url: from },
       hint: "That server would be sent the credentials of this one. Set url to the origin that serves the API; after a wrong offset, `millrace rewind`.",
     });
   }
@@ -162,8 +168,12 @@ export class RestClient {
    * may still have processed the rows.
    */
   async send(delivery: Delivery, signal?: AbortSignal): Promise<void> {
-    const headers = { accept: "application/json", "content-type": delivery.contentType };
-    const request = { method: delivery.method, url: this.url({}), headers, delivery };
+    const hasBody = delivery.body !== undefined;
+    const headers = {
+      accept: "application/json",
+      ...(hasBody ? { "content-type": delivery.contentType } : {}),
+    };
+    const request = { method: delivery.method, url: this.#withQuery(delivery.url), headers, delivery };
     await this.#ask(request, signal, () => undefined);
   }
 
@@ -237,8 +247,9 @@ export class RestClient {
     signal: AbortSignal | undefined,
   ): Promise<HttpResponse> {
     const { method, headers: defaults, delivery, query } = request;
-    const url = this.#credentials.shown(request.url);
+    const url = delivery?.shownUrl ?? this.#credentials.shown(request.url);
     const headers = this.#credentials.headers(defaults, token);
+    for (const [name, value] of Object.entries(delivery?.headers ?? {})) headers.set(name, value);
     // Overrides a header of the same name in the options. If all requests had the same key, the API
     // would ignore all but the first.
     if (delivery?.idempotency !== undefined)
@@ -248,13 +259,13 @@ export class RestClient {
       headers,
       // With "follow", fetch would send the headers, which may hold secrets, to another origin.
       redirect: "manual",
-      ...(delivery === undefined ? {} : { body: delivery.body }),
+      ...(delivery?.body === undefined ? {} : { body: delivery.body }),
       ...(query === undefined
         ? {}
         : { body: jsonText(fillBody(this.#credentials.inBody(query.template), query.params)) }),
     };
     const toUrl = (to: URL): URL =>
-      this.#credentials.withSecrets(this.#checkOrigin(to, "the request"), token);
+      this.#credentials.withSecrets(this.#checkOrigin(to, "the request"), token, delivery?.url === undefined);
     let timeout: AbortSignal | undefined;
     let unlink: () => void = () => undefined;
     const limits = (): AbortSignal => {
@@ -280,7 +291,7 @@ export class RestClient {
 
   /** Follows redirects within the origin if they keep the request's method. */
   async #fetch(
-    { method, url }: HttpRequest,
+    { method, url, delivery }: HttpRequest,
     { init, toUrl, limits, signal }: FetchOptions,
   ): Promise<Response> {
     let at = url;
@@ -293,7 +304,7 @@ export class RestClient {
       const location = response.headers.get("location");
       if (!isRedirect || location === null || redirects === MAX_REDIRECTS) return response;
       await response.body?.cancel();
-      at = this.#follow(location, at, method);
+      at = this.#follow(location, at, method, delivery?.shownUrl);
     }
   }
 

@@ -86,9 +86,13 @@ export class Credentials {
     }
   }
 
-  /** Returns the URL to request, with its secrets. Error: `SECRET_MISSING`. */
-  withSecrets(url: URL, token: string | undefined): URL {
-    const asked = new URL(url.href.replace(TOKEN_PLACEHOLDER, encodeURIComponent(token ?? "")));
+  /**
+   * Returns the URL to request, with its secrets. Only in a link of the API the name of a token
+   * stands for it, and not in a URL with values of rows. Error: `SECRET_MISSING`.
+   */
+  withSecrets(url: URL, token: string | undefined, isLink = true): URL {
+    const { href } = url;
+    const asked = new URL(isLink ? href.replace(TOKEN_PLACEHOLDER, encodeURIComponent(token ?? "")) : href);
     // fetch rejects a URL with a user name or password; `headers` sends them instead.
     asked.username = "";
     asked.password = "";

@@ -1,4 +1,5 @@
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
 import type { NotText } from "../kit/http/body.ts";
 import { isPassing, limitHint, NOT_SENT, REFUSED_STATUS, reasonOf } from "../kit/http/failures.ts";
 import type { LimitAnswer } from "../kit/http/rate-limits.ts";
@@ -7,16 +8,18 @@ import type { HttpRequest } from "./request.ts";
 
 /** Returns true if it is safe to send the request twice. */
 function isRepeatable({ method, delivery }: HttpRequest): boolean {
-  return delivery === undefined || method === "PUT" || delivery.idempotency !== undefined;
+  const isIdempotent = method === "PUT" || method === "DELETE";
+  return delivery === undefined || isIdempotent || delivery.idempotency !== undefined;
 }
 
 /** Formats the request's rows for a message, such as ` for rows 201 to 300`. */
 function rowsIn({ delivery }: HttpRequest): string {
-  return delivery === undefined ? "" : ` for rows ${delivery.rows.first} to ${delivery.rows.last}`;
+  const rows = delivery?.rows;
+  return rows === undefined ? "" : ` for rows ${rows.first} to ${rows.last}`;
 }
 
 function locationOf({ delivery }: HttpRequest, url: string): ErrorLocation {
-  return { url, ...(delivery === undefined ? {} : { row: delivery.rows.first }) };
+  return { url, ...optional("row", delivery?.rows?.first) };
 }
 
 const MAYBE_PROCESSED_HINT =

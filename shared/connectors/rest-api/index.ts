@@ -6,6 +6,7 @@ import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
+import { RestAutoCdc } from "./auto-cdc.ts";
 import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
 import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";
@@ -16,6 +17,7 @@ import { RestWriter, type Sent } from "./writer.ts";
 
 export type { JsonPath } from "../kit/json-path.ts";
 export type { FromEnvironment } from "../kit/secrets.ts";
+export type { ChangeRequest, ChangeRequests } from "./change-options.ts";
 export type {
   ColumnPath,
   RestApiOptions,
@@ -66,6 +68,12 @@ export class RestApi extends DataSource<ParsedOptions> {
       : new TimeRangeReader(schema, options, options.timeRange, client, this.runtime);
   }
 
+  /** Returns the target of a stream of changes. Error: `OPTIONS_INVALID`. */
+  override autoCdcTable(_schema: Schema): RestAutoCdc {
+    const options = sinkOptions(this.options);
+    return new RestAutoCdc(options, new RestClient(options, this.runtime));
+  }
+
   /** Returns the same writer as `streamWriter`. */
   override writer(schema: Schema, overwrite: boolean): DataSourceStreamWriter<Sent> {
     return this.streamWriter(schema, overwrite);
@@ -82,6 +90,15 @@ export class RestApi extends DataSource<ParsedOptions> {
       });
     }
     const options = sinkOptions(this.options);
+    if (options.changes !== undefined) {
+      throw new MillraceError(
+        "OPTIONS_INVALID",
+        "RestApi: changes is set, but the pipeline has no .merge()",
+        {
+          hint: "Add .merge({ keys, sequenceBy }), or remove changes, which says how a merge is sent.",
+        },
+      );
+    }
     return new RestWriter(options, new RestClient(options, this.runtime));
   }
 }

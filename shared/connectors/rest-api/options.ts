@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
 import { type JsonPath, jsonPath } from "../kit/json-path.ts";
+import { CHANGES, type ChangeRequests } from "./change-options.ts";
 import { PAGINATION, type Pagination } from "./pagination.ts";
 import { REQUEST, type RequestOptions, type RestApiRequestOptions } from "./request-options.ts";
 import { TIME_RANGE, type TimeRangeOptions } from "./time-range-options.ts";
@@ -120,6 +121,11 @@ export interface RestApiSinkOptions {
    * Default 1.
    */
   readonly maxConcurrency?: number;
+  /**
+   * With `.merge()`: how upserts and deletes are sent, one request for each key. Not together with
+   * `method`, `body`, `rowsPerRequest` and `idempotencyKey`.
+   */
+  readonly changes?: ChangeRequests;
 }
 
 /** All options of a source or a sink. */
@@ -174,7 +180,11 @@ const SINK = {
     .optional(),
   alreadyDone: z.array(z.int().min(300).max(599)).optional(),
   maxConcurrency: count.optional(),
+  changes: CHANGES.optional(),
 };
+
+/** The options of a sink that say how rows, and not changes, are sent. */
+const OF_ROWS = ["method", "body", "rowsPerRequest", "idempotencyKey"] as const;
 
 export const OPTIONS = z
   .strictObject({ ...REQUEST, ...SOURCE, ...SINK })
@@ -182,6 +192,13 @@ export const OPTIONS = z
     path: ["rowsPerRequest"],
     message: 'Must be 1 where body is "object"',
   })
+  .refine(
+    (options) => options.changes === undefined || OF_ROWS.every((name) => options[name] === undefined),
+    {
+      path: ["changes"],
+      message: `Cannot be set together with ${OF_ROWS.join(", ")}`,
+    },
+  )
   .refine(({ oauth2, bearerToken }) => oauth2 === undefined || bearerToken === undefined, {
     path: ["oauth2"],
     message: "Cannot be set together with bearerToken",
@@ -217,7 +234,7 @@ export type SourceOptions = RequestOptions & {
 
 /** The options of a sink, with their defaults. */
 export type SinkOptions = RequestOptions &
-  WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, keyof typeof SINK>;
+  WithDefaults<Pick<ParsedOptions, keyof typeof SINK>, Exclude<keyof typeof SINK, "changes">>;
 
 /** Returns the options of a reader. Error: `OPTIONS_INVALID` if options of a sink are set. */
 export function sourceOptions(options: ParsedOptions): SourceOptions {

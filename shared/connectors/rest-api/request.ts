@@ -1,10 +1,17 @@
 /** A request body with rows to send. */
 export interface Delivery {
-  readonly method: "POST" | "PUT" | "PATCH";
-  readonly body: string;
+  readonly method: "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Where it is sent, if that is not the option `url`. */
+  readonly url?: URL;
+  /** That URL for messages, without values of rows. */
+  readonly shownUrl?: string;
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Absent if there is none. */
+  readonly body?: string;
   readonly contentType: string;
   /** The position of these rows in their partition, counted from 1, for messages. */
-  readonly rows: { readonly first: number; readonly last: number };
+  readonly rows?: { readonly first: number; readonly last: number };
   /**
    * The header by which the API recognizes a repeated request. Without it, only PUT requests can be
    * repeated safely.

@@ -78,8 +78,7 @@ export class RestWriter extends DataSourceStreamWriter<Sent> implements Supports
 
   /** Returns the URL without its query, user and password, which may be secrets. */
   targetName(): string {
-    const { origin, pathname } = new URL(this.#options.url);
-    return `${origin}${pathname}`;
+    return targetOf(this.#options);
   }
 
   /**
@@ -120,6 +119,12 @@ export class RestWriter extends DataSourceStreamWriter<Sent> implements Supports
   }
 }
 
+/** Returns the URL without its query, user and password, which may be secrets. */
+export function targetOf({ url }: Pick<SinkOptions, "url">): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
+}
+
 async function* inChunks(rows: AsyncIterable<NamedRow>, size: number): AsyncGenerator<Chunk> {
   let chunk: NamedRow[] = [];
   let first = 0;
@@ -146,7 +151,7 @@ function encode(
 }
 
 /** Converts NaN and infinity to text, as Spark does, because `JSON.stringify` would write null. */
-function toJson(value: unknown): string {
+export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
     typeof item === "number" && !Number.isFinite(item) ? String(item) : item,
   );

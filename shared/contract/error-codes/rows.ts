@@ -39,18 +39,18 @@ export const CHANGES = {
     again: "in a task, yes",
   },
   KEY_IS_NULL: {
-    means: "a change has no value in one of `keys`; nothing was written",
+    means: "a change has no value in one of `keys`; the batch is not committed",
     do: "correct the feed, or leave such rows out where it is read",
     again: "no",
   },
   SEQUENCE_IS_NULL: {
-    means: "a change has no value in one of the columns of `sequenceBy`; nothing was written",
+    means: "a change has no value in one of the columns of `sequenceBy`; the batch is not committed",
     do: "correct the feed, or leave such rows out where it is read",
     again: "no",
   },
   SEQUENCE_NOT_UNIQUE: {
     means:
-      "two different changes of a key have one sequence, so none of them is the last one; nothing was written",
+      "two different changes of a key have one sequence, so none of them is the last one; the batch is not committed",
     do: 'add a column to `sequenceBy`, or set `onEqualSequence: "first"`',
     again: "no",
   },

@@ -43,6 +43,7 @@ export const TABLE: Kind = {
   inherited: [],
   code: "WRITER_INVALID",
 };
+export const AUTO_CDC_TABLE: Kind = { ...TABLE, base: "SupportsAutoCdc", own: ["newAutoCdcWriteBuilder"] };
 export const WRITE: Kind = {
   base: "Write",
   own: [],

@@ -2,14 +2,19 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
 import type { Write } from "../../contract/write/write.ts";
+import type { SortingOptions } from "../shuffle/sorted-rows.ts";
 import type { ShuffleSpec } from "../shuffle/spec.ts";
 
 /** Makes other rows of the rows that a task has. */
 export interface RowTransform {
   /** Schema of the rows that it makes. */
   readonly schema: Schema;
-  /** Returns the rows. Called once in each task. */
-  apply(batches: AsyncIterable<RecordBatch>, task: TaskContext): AsyncIterable<RecordBatch>;
+  /** Returns the rows. Called once in each task. `sorting` says where it may sort rows. */
+  apply(
+    batches: AsyncIterable<RecordBatch>,
+    task: TaskContext,
+    sorting: SortingOptions,
+  ): AsyncIterable<RecordBatch>;
 }
 
 /** An exchange of rows between the tasks of one stage and those of the next one. */

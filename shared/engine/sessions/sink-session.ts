@@ -9,7 +9,8 @@ import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
 import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
-import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import type { SupportsAutoCdc } from "../../contract/write/auto-cdc.ts";
+import type { SupportsWrite, Table, TableCapability } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
 import {
@@ -19,10 +20,18 @@ import {
   type WriterWrite,
   writerOf,
 } from "../../contract/write/writer-table.ts";
+import { mergeTable, newMergeBuilder } from "../auto-cdc/merge-builder.ts";
 import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE, WRITE } from "./check-implementation.ts";
+import {
+  AUTO_CDC_TABLE,
+  BATCH_WRITER,
+  checkImplementation,
+  STREAM_WRITER,
+  TABLE,
+  WRITE,
+} from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 import {
@@ -82,20 +91,26 @@ export class SinkSession {
     const pipeline = this.#pipeline;
     const where = { pipeline: pipeline.name };
     const isStream = pipeline.saveMode === undefined;
-    const match = columnMatch(table, schema, pipeline);
+    const { mergesStream } = pipeline;
+    // The columns of changes are not those of the table.
+    const match = mergesStream === undefined ? columnMatch(table, schema, pipeline) : undefined;
     const info = this.#infoOf(match?.schema ?? schema, request);
     const replaced: Disposition =
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
     const call = <T>(method: string, body: () => Awaitable<T>) =>
       guard("SINK_FAILED", `${method}() failed`, where, body);
-    const builder = await call("newWriteBuilder", () => table.newWriteBuilder(info));
+    const builder = await call("newWriteBuilder", () =>
+      mergesStream === undefined
+        ? table.newWriteBuilder(info)
+        : newMergeBuilder(table as Table as SupportsAutoCdc, mergesStream, info, where),
+    );
     const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
     const built = await call("build", () => told.build());
     if (built === undefined && request.isPlanning === true) return undefined;
     const write = checkImplementation(built as Write, "build", WRITE, where);
     const isV1 = !isStream && table.capabilities.has("V1_BATCH_WRITE");
     if (isV1 && !("isV1" in write)) throw notV1(table.name, where);
-    const isWriter = isWriterTable(table);
+    const isWriter = this.#isWriter(table);
     return await SinkWrite.open({
       write,
       info,
@@ -133,7 +148,7 @@ export class SinkSession {
     inputPartitions: number,
   ): Promise<PlannedWrite | undefined> {
     const table = await this.#table(schema);
-    const isPlain = isWriterTable(table) && this.#pipeline.source.arrangement === undefined;
+    const isPlain = this.#isWriter(table) && this.#pipeline.source.arrangement === undefined;
     if (isPlain) return { exchanges: [], ordering: [], isTransformed: false };
     const write = await this.#open(table, schema, { ...request, asksRequirement: true });
     if (write === undefined) return undefined;
@@ -148,12 +163,12 @@ export class SinkSession {
    */
   async writeOfStage(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
     const table = await this.#table(schema);
-    return isWriterTable(table) ? undefined : ((await this.#open(table, schema, request)) as SinkWrite);
+    return this.#isWriter(table) ? undefined : ((await this.#open(table, schema, request)) as SinkWrite);
   }
 
   /** True if the ledger records the write of a batch. */
   async recordsWrite(schema: Schema): Promise<boolean> {
-    return !isWriterTable(await this.#table(schema));
+    return !this.#isWriter(await this.#table(schema));
   }
 
   #infoOf(
@@ -184,12 +199,21 @@ export class SinkSession {
       where,
       async () => {
         const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+        // What a merge calls of it, `mergeTable` has checked.
+        if (this.#pipeline.mergesStream !== undefined)
+          return (await mergeTable(opened, schema, this.#pipeline)) as Table as SupportsWrite;
         return opened.table === undefined ? this.#writerTable(opened) : await opened.table(schema);
       },
     );
-    const table = checkImplementation(made, "table", TABLE, where);
+    const kind = this.#pipeline.mergesStream === undefined ? TABLE : AUTO_CDC_TABLE;
+    const table = checkImplementation(made, "table", kind, where);
     checkCapabilities(table, this.#pipeline);
     return table;
+  }
+
+  /** True if rows are written by writers in the form of PySpark's API. Changes never are. */
+  #isWriter(table: Table): table is WriterTable {
+    return this.#pipeline.mergesStream === undefined && isWriterTable(table);
   }
 
   /** The table of a data source whose writers have the form of PySpark's API. */
@@ -217,7 +241,7 @@ export class SinkSession {
    */
   async newAsked(schema: Schema): Promise<object> {
     const table = await this.#table(schema);
-    if (!isWriterTable(table)) return table;
+    if (!this.#isWriter(table)) return table;
     const { saveMode, name, sink } = this.#pipeline;
     const info = { schema, ...optional("saveMode", saveMode) };
     return await guard(

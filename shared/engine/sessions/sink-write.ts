@@ -152,7 +152,7 @@ export class SinkWrite {
     { ordering = [], isTransformed, ...sorting }: RowsOptions,
   ): AsyncIterable<RecordBatch> {
     const transform = transformOf(this.#parts);
-    const rows = isTransformed ? batches : transform.apply(batches, task);
+    const rows = isTransformed ? batches : transform.apply(batches, task, sorting);
     if (ordering.length === 0) return rows;
     return sortedRows(rows, transform.schema, ordering, sorting);
   }

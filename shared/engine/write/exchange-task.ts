@@ -33,13 +33,16 @@ export async function exchangeRows(parts: TaskParts, planned: PlannedExchange): 
   const key = `${batchFolder(run.batchId)}${BATCH_FILE.exchanged}${writerId}.arrows`;
   let output: Awaited<ReturnType<typeof splitRows>> | undefined;
   await watched(parts, async () => {
-    output = await splitRows(transform.apply(rows, context), transform.schema, specOf(planned), {
+    const [{ signal }, where] = [options, taskLocation(request)];
+    const folder = `${batchFolder(run.batchId)}${BATCH_FILE.sorted}${writerId}/`;
+    const made = transform.apply(rows, context, { ports, folder, signal, where });
+    output = await splitRows(made, transform.schema, specOf(planned), {
       store: ports.store,
       key,
       memoryBytes: SHUFFLE_MEMORY_BYTES,
       task: request.partition,
-      signal: options.signal,
-      where: taskLocation(request),
+      signal,
+      where,
     });
   });
   if (rows.failure !== undefined) throw rows.failure;

@@ -48,15 +48,15 @@ async function portOf(child: ChildProcess, errors: () => string): Promise<number
   throw new Error(`the REST catalog did not start: ${errors()}`);
 }
 
-/** Starts MiniStack with S3 and S3 Tables. */
-export async function startMiniStack(): Promise<LocalServer> {
+/** Starts MiniStack with these services. Default: S3 and S3 Tables. */
+export async function startMiniStack(services = "s3,s3tables"): Promise<LocalServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "millrace-ministack-"));
   const env = {
     ...process.env,
     BIND_HOST: "127.0.0.1", // By default it listens on every address.
     GATEWAY_PORT: String(port),
-    SERVICES: "s3,s3tables",
+    SERVICES: services,
   };
   const child = spawn("sh", ["-c", GUARDED, "sh", join(dirname(PYTHON), "ministack")], {
     cwd: folder,
