@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../../shared/arrow/record-batches.ts";
@@ -212,13 +213,14 @@ describe("Sorting record batches", () => {
   });
 
   it("A folder that cannot be written to is an error with its cause", async () => {
-    const scratch = new DirectoryScratch(`${temporaryFolder()}/missing`);
+    const file = join(temporaryFolder(), "file");
+    writeFileSync(file, "");
+    const scratch = new DirectoryScratch(join(file, "folder"));
     await expect(
       Array.fromAsync(sorted(numberedBatches(2000), numbered, [asc("k")], { memoryBytes: 5000, scratch })),
     ).rejects.toThrow(
-      expect.objectContaining({ code: "SPILL_FAILED", message: expect.stringContaining("ENOENT") }),
+      expect.objectContaining({ code: "SPILL_FAILED", message: expect.stringContaining("ENOTDIR") }),
     );
-    expect(existsSync(`${temporaryFolder()}/missing`)).toBe(false);
   });
 
   it("An aborted sort ends with the reason, and leaves no runs", async () => {
