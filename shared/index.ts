@@ -16,6 +16,7 @@ export {
   type OffsetFieldTypes,
   type OffsetOf,
 } from "./contract/composite-offset.ts";
+export type { Configured, ConfiguredSource } from "./contract/configured.ts";
 export type {
   BatchContext,
   DataSourceRuntime,
@@ -80,12 +81,7 @@ export {
   type ReadStream,
   StreamPipeline,
 } from "./contract/pipeline.ts";
-export type {
-  Configured,
-  ConfiguredSource,
-  PipelineDefinition,
-  StallPolicy,
-} from "./contract/pipeline-definition.ts";
+export type { PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
 export type { Source } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,

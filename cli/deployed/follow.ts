@@ -123,7 +123,14 @@ export class Follower {
     for (const { partition } of done) this.#written.add(partition);
     const latest = batch.latest === undefined ? {} : { latest: batch.latest };
     const todo = batch.tasks - done.length;
-    this.#options.onEvent({ type: "planned", ...rangeOf(batch), ...latest, todo, resumed });
+    this.#options.onEvent({
+      type: "planned",
+      ...rangeOf(batch),
+      ...latest,
+      todo,
+      ...(this.#stage === undefined ? {} : { exchanges: true as const }),
+      resumed,
+    });
   }
 
   #emitExchanged(batch: Batch): void {

@@ -50,7 +50,7 @@ function describePlanned(event: Of<"planned">): string {
   const again = attempt > 1 ? `, attempt ${attempt}` : event.resumed ? ", resumed" : "";
   const all = plural(event.partitions, "partition");
   const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
-  return `batch ${batchId}${again}: ${formatOffset(start)} → ${formatOffset(end)}, ${todo} to write`;
+  return `batch ${batchId}${again}: ${formatOffset(start)} → ${formatOffset(end)}, ${todo} to ${event.exchanges ? "exchange" : "write"}`;
 }
 
 function describeExchanged({ batchId, partitions, todo }: Of<"exchanged">): string {

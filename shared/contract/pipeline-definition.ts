@@ -1,11 +1,8 @@
-import type { Arrangement } from "./arrangement.ts";
 import type { SaveMode } from "./batch-writer.ts";
-import type { DataSourceClass } from "./data-source.ts";
-import type { Filter } from "./filters.ts";
+import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { MergeStream } from "./merge-stream.ts";
 import type { RowCommand } from "./row-command.ts";
 import type { OutputMode, Overwrite } from "./save-mode.ts";
-import type { SchemaLike } from "./schema-like.ts";
 import type { Trigger } from "./trigger.ts";
 import type { OnSchemaChange } from "./write/write-info.ts";
 
@@ -18,24 +15,6 @@ export interface StallPolicy {
   readonly after: string;
   /** If true, the task fails and is retried. If false, the stall is only reported. */
   readonly fail: boolean;
-}
-
-/** A data source class together with the options that the pipeline sets. */
-export interface Configured {
-  /** The data source class. */
-  readonly dataSource: DataSourceClass<never>;
-  /** The options as the pipeline sets them, not validated. */
-  readonly options: Readonly<Record<string, unknown>>;
-}
-
-/** The source of a pipeline. */
-export interface ConfiguredSource extends Configured {
-  /** The schema set by `.schema()`, which replaces the data source's own. */
-  readonly schema?: SchemaLike;
-  /** The filters set by `.filter()`. Only batch pipelines have filters. */
-  readonly filters?: readonly Filter[];
-  /** How tasks exchange rows, set by `.repartition()` and the like. */
-  readonly arrangement?: Arrangement;
 }
 
 /** All settings of a pipeline. */

@@ -1,6 +1,6 @@
 import { repartitioned, sortedWithin } from "./arrangement.ts";
+import type { Configured, ConfiguredSource } from "./configured.ts";
 import { mergeOptions } from "./options/names.ts";
-import type { Configured, ConfiguredSource } from "./pipeline-definition.ts";
 import type { SchemaLike } from "./schema-like.ts";
 import type { SortOrder } from "./write/distribution.ts";
 

@@ -1,11 +1,12 @@
 import type { SaveMode } from "./batch-writer.ts";
+import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
-import type { Configured, ConfiguredSource, PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
+import type { PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
 import { Source, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
 import type { RowCommand } from "./row-command.ts";
@@ -148,9 +149,9 @@ export class StreamPipeline<SinkOptions extends object = never> extends Pipeline
   }
 
   /**
-   * Takes the rows for changes of the sink's table, and writes the newest state of each key. (Spark:
-   * `create_auto_cdc_flow`.) Guide: docs/merge.md. Throws `MERGE_INVALID`, `FILTER_INVALID` or
-   * `DURATION_INVALID`. A run throws `WRITE_NOT_SUPPORTED` if the sink cannot merge.
+   * Takes the rows for changes of the sink's table, and writes the newest state of each key.
+   * (Spark: `create_auto_cdc_flow`.) Guide: docs/merge.md. Throws `MERGE_INVALID`, `FILTER_INVALID`
+   * or `DURATION_INVALID`. A run throws `WRITE_NOT_SUPPORTED` if the sink cannot merge.
    */
   merge(options: MergeStreamOptions): this {
     return this.with({ mergesStream: checkMergeStream(options) });

@@ -1,5 +1,5 @@
+import type { ConfiguredSource } from "./configured.ts";
 import type { Filter } from "./filters.ts";
-import type { ConfiguredSource } from "./pipeline-definition.ts";
 import type { Expression, Predicate } from "./write/predicates.ts";
 
 /**

@@ -43,8 +43,8 @@ export async function finishedTasks(
 }
 
 /**
- * Like `finishedTasks`, for tasks that have exchanged their rows. A file that is gone or has another
- * size costs its task another run, as long as no task has begun to read it.
+ * Like `finishedTasks`, for tasks that have exchanged their rows. A file that is gone or has
+ * another size costs its task another run, as long as no task has begun to read it.
  */
 export async function finishedExchanges(
   _sessions: Sessions,

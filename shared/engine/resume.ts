@@ -78,7 +78,7 @@ export async function resume(
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
 }
 
-/** What is known about an open batch that is resumed. */
+/** Facts about an open batch that is resumed. */
 interface Known {
   readonly isOver: boolean;
   readonly code: string | undefined;

@@ -11,6 +11,9 @@ export interface RunOptions {
   kill?(): void;
 }
 
+/** How a run ended. */
+export type Outcome = "idle" | "failed" | "stopped" | "asleep";
+
 /** One attempt of a step, like a process for itself. */
 export class Step {
   readonly givenUp: Promise<never>;
@@ -56,3 +59,6 @@ export async function noticeFence<T>(step: Step | undefined, effect: () => Promi
 export function injected(message: string, retryable: boolean): MillraceError {
   return MillraceError.from({ code: "INJECTED", message, retryable });
 }
+
+/** Returns a promise that is never settled. */
+export const never = <T>(): Promise<T> => new Promise<T>(() => undefined);

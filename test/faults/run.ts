@@ -13,11 +13,17 @@ import type { WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
 import { callName, canHappen, type Fault, FINAL_CALLS } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
-import { injected, noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
+import {
+  injected,
+  never,
+  noticeFence,
+  type Outcome,
+  type RunOptions,
+  type Sleeper,
+  Step,
+} from "./run-parts.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { TaskCommits } from "./task-commits.ts";
-
-type Outcome = "idle" | "failed" | "stopped" | "asleep";
 
 const LEASE_MILLISECONDS = 60_000;
 const STEP_ATTEMPTS = 3;
@@ -26,7 +32,6 @@ const MOST_DENIALS = 6;
 /** How long an attempt of a task may take, like the timeout of a function. */
 const TASK_MILLISECONDS = 20_000;
 const MAX_BATCHES = 20;
-const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 let runs = 0;
 

@@ -178,7 +178,10 @@ export class World implements Surroundings {
     if (this.hasOneRun || this.hasOneFault) this.broken("a file that the record of a task names was deleted");
   }
 
-  /** Judges that a file of exchanged rows is gone. A task of an attempt that has ended may find that. */
+  /**
+   * Judges that a file of exchanged rows is gone. A task of an attempt that has ended may find
+   * that.
+   */
   sawExchangedMissing(): void {
     if (this.hasOneFault) this.broken("a file of exchanged rows that the record of a task names was deleted");
   }

@@ -2,10 +2,11 @@ import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import type { Arrangement } from "../../shared/contract/arrangement.ts";
+import type { ConfiguredSource } from "../../shared/contract/configured.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import { type Pipeline, ReadStream } from "../../shared/contract/pipeline.ts";
-import type { ConfiguredSource } from "../../shared/contract/pipeline-definition.ts";
 import { ReadAllAvailable } from "../../shared/contract/read-limit.ts";
 import { DataSourceStreamReader, type Row } from "../../shared/contract/stream-reader.ts";
 import { DataSourceStreamArrowWriter } from "../../shared/contract/stream-writer.ts";
@@ -48,6 +49,12 @@ export interface Script {
 function quarters(start: number, end: number): Slice[] {
   const step = Math.ceil((end - start) / 4);
   return [0, 1, 2, 3].map((i) => ({ from: start + i * step, to: Math.min(end, start + (i + 1) * step) }));
+}
+
+class Ids extends DataSource {
+  override schema(): string {
+    return "id bigint NOT NULL";
+  }
 }
 
 /**
@@ -123,10 +130,7 @@ export function scripted(
     }
   }
 
-  class Numbers extends DataSource {
-    override schema(): string {
-      return "id bigint NOT NULL";
-    }
+  class Numbers extends Ids {
     override streamReader(): Reader {
       return new Reader();
     }
@@ -140,7 +144,7 @@ export function scripted(
   const source: ConfiguredSource = {
     dataSource: Numbers,
     options: {},
-    ...(arrangement === undefined ? {} : { arrangement }),
+    ...optional("arrangement", arrangement),
   };
   const made = new ReadStream<never>("numbers", source).writeStream.format(Sink);
   return { script, pipeline: made as unknown as Pipeline };

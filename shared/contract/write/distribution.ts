@@ -9,7 +9,7 @@ export type NullOrdering = "nullsFirst" | "nullsLast";
 
 /** By what rows are sorted. (Spark: `SortOrder`.) */
 export interface SortOrder {
-  /** What is compared: a column, or an expression of columns. */
+  /** The compared value: a column, or an expression of columns. */
   readonly expression: Expression;
   /** The direction. */
   readonly direction: SortDirection;
@@ -49,7 +49,7 @@ export interface UnspecifiedDistribution {
 export interface ClusteredDistribution {
   /** Discriminant of the `Distribution` union. */
   readonly kind: "clustered";
-  /** What is compared, at least one expression. */
+  /** The compared values, at least one expression. */
   readonly clustering: readonly Expression[];
 }
 

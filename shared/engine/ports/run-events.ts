@@ -66,6 +66,8 @@ export type RunEvent =
       readonly partitions: number;
       /** Number of partitions that still have to be written. */
       readonly todo: number;
+      /** True if the partitions are exchanged before they are written. */
+      readonly exchanges?: true;
       /** True if an earlier run planned the batch. */
       readonly resumed: boolean;
     }

@@ -1,6 +1,8 @@
 import type { Batch, BatchRun } from "./ledger.ts";
 
-/** True if the tasks of the attempt still have to exchange rows, so that none of them has written. */
+/**
+ * True if the tasks of the attempt still have to exchange rows, so that none of them has written.
+ */
 export function isBeforeWrite({ exchanges }: Pick<Batch, "exchanges">): boolean {
   return exchanges !== undefined && exchanges.done < exchanges.count;
 }

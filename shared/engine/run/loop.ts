@@ -159,6 +159,7 @@ class Run {
       partitions,
       ...optional("latest", latest),
       todo: todo.length,
+      ...(planned.run.stage === undefined ? {} : { exchanges: true as const }),
       resumed,
     });
     for (const problem of [warning, loss])

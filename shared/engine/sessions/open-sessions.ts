@@ -1,8 +1,8 @@
 import type { Schema } from "apache-arrow";
+import type { Configured } from "../../contract/configured.ts";
 import { optional } from "../../contract/optional.ts";
 import { parseOptions } from "../../contract/options/parse.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type { Configured } from "../../contract/pipeline-definition.ts";
 import type { PipelineIdentity } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { guard } from "./guard.ts";

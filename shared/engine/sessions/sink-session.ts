@@ -138,9 +138,10 @@ export class SinkSession {
 
   /**
    * Makes the write in the step that plans a batch. Returns how its tasks exchange rows; if they do
-   * not, also what the ledger records of the write: nothing of writers in the form of PySpark's API.
-   * Returns `undefined` if the sink decides by the save mode that there is nothing to write. Errors
-   * as those of `write`, and `DISTRIBUTION_INVALID`, `FACTORY_NOT_JSON`, `FACTORY_TOO_LARGE`.
+   * not, also what the ledger records of the write: nothing of writers in the form of PySpark's
+   * API. Returns `undefined` if the sink decides by the save mode that there is nothing to write.
+   * Errors as those of `write`, and `DISTRIBUTION_INVALID`, `FACTORY_NOT_JSON`,
+   * `FACTORY_TOO_LARGE`.
    */
   async planWrite(
     schema: Schema,
@@ -158,8 +159,8 @@ export class SinkSession {
   }
 
   /**
-   * Creates the write of a step between planning and writing. Returns `undefined` for writers in the
-   * form of PySpark's API, which know nothing of exchanges. Errors as those of `write`.
+   * Creates the write of a step between planning and writing. Returns `undefined` for writers in
+   * the form of PySpark's API, which know nothing of exchanges. Errors as those of `write`.
    */
   async writeOfStage(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
     const table = await this.#table(schema);

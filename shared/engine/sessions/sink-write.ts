@@ -104,7 +104,8 @@ export class SinkWrite {
     const askMetrics = () =>
       guard("SINK_FAILED", "supportedCustomMetrics() failed", where, () => write.supportedCustomMetrics());
     if (isStream) {
-      // As in Spark, a stream is asked for its requirements and metrics after the write of the batch.
+      // As in Spark, a stream is asked for its requirements and metrics after the write of the
+      // batch.
       const physical = await openPhysical(parts);
       return new SinkWrite(parts, physical, await askRequirement(parts), await askMetrics());
     }

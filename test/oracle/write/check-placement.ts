@@ -13,8 +13,9 @@ interface TaskRows {
 }
 
 /**
- * Checks what Spark promises about the tasks of a write, where it does not say which rows each gets:
- * the number if it is strict, equal values in one task, the order of the tasks, and within each.
+ * Checks what Spark promises about the tasks of a write, where it does not say which rows each
+ * gets: the number if it is strict, equal values in one task, the order of the tasks, and within
+ * each.
  */
 export function checkPlacement(where: string, run: Run): void {
   const { op } = run;

@@ -1,0 +1,22 @@
+import type { Arrangement } from "./arrangement.ts";
+import type { DataSourceClass } from "./data-source.ts";
+import type { Filter } from "./filters.ts";
+import type { SchemaLike } from "./schema-like.ts";
+
+/** A data source class together with the options that the pipeline sets. */
+export interface Configured {
+  /** The data source class. */
+  readonly dataSource: DataSourceClass<never>;
+  /** The options as the pipeline sets them, not validated. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** The source of a pipeline. */
+export interface ConfiguredSource extends Configured {
+  /** The schema set by `.schema()`, which replaces the data source's own. */
+  readonly schema?: SchemaLike;
+  /** The filters set by `.filter()`. Only batch pipelines have filters. */
+  readonly filters?: readonly Filter[];
+  /** How tasks exchange rows, set by `.repartition()` and the like. */
+  readonly arrangement?: Arrangement;
+}
