@@ -32,6 +32,11 @@ export class Compiler {
     return and(predicates.map((one) => this.#condition(one)));
   }
 
+  /** Returns an expression that is not a literal. Throws `FILTER_INVALID`. */
+  value(expression: Exclude<Expression, Literal>, label: string): ValueNode {
+    return this.#value(expression, label);
+  }
+
   #condition({ name, children }: Predicate): Condition {
     switch (name) {
       case "ALWAYS_TRUE":

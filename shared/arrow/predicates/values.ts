@@ -20,7 +20,11 @@ export function columnNode(schema: Schema, attribute: Attribute, label: string):
 }
 
 /** Returns the indexes of the column and of nested struct fields, and the last field. */
-function columnAt(schema: Schema, attribute: Attribute, label: string) {
+export function columnAt(
+  schema: Schema,
+  attribute: Attribute,
+  label: string,
+): { readonly path: readonly number[]; readonly field: Field } {
   const path: number[] = [];
   let fields: readonly Field[] = schema.fields;
   let field: Field | undefined;
