@@ -32,12 +32,13 @@ export function insertFacts(table: Schema, metadataColumns: readonly MetadataCol
  * null, or if a column is not there.
  */
 export function factsOf(
-  operation: RowLevelOperation & Partial<SupportsDelta>,
+  asked: RowLevelOperation,
   command: RowLevelCommand,
   table: Schema,
   metadataColumns: readonly MetadataColumn[],
   where: ErrorLocation,
 ): OperationFacts {
+  const operation = asked as RowLevelOperation & Partial<SupportsDelta>;
   const all = allColumns(table, metadataColumns);
   const isDelta = typeof operation.rowId === "function";
   const rowId = namesOf(operation.rowId?.() ?? [], where);

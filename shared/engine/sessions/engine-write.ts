@@ -1,7 +1,10 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
+import type { SupportsWrite } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
+import type { WriteBuilder } from "../../contract/write/write-builder.ts";
+import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
 import type { ShuffleSpec } from "../shuffle/spec.ts";
 
 /** Makes other rows of the rows that a task has. */
@@ -18,6 +21,20 @@ export interface Exchange {
   readonly transform: RowTransform;
   /** How they are split. Its expressions name columns of `transform.schema`. */
   readonly spec: ShuffleSpec;
+}
+
+/** What the table of a command learns of a batch, beside `LogicalWriteInfo`. */
+export interface PlannedInput {
+  /** Key of the file with the partitions of the source. */
+  readonly partitionsKey: string;
+}
+
+/**
+ * The table that the engine makes for a command. A step that makes the factory of the writers, but
+ * has not planned the source itself, gives `input`.
+ */
+export interface EngineTable extends SupportsWrite {
+  newWriteBuilder(info: LogicalWriteInfo, input?: PlannedInput): WriteBuilder;
 }
 
 /**
