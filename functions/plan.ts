@@ -8,8 +8,10 @@ import {
   type PlanEvent,
   type Planned,
   type Route,
+  type StageEvent,
   WHY_DONE,
   type Work,
+  type Written,
 } from "../shared/aws/state.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { JsonValue } from "../shared/contract/json.ts";
@@ -23,6 +25,7 @@ import {
   type Prepared,
   plan,
 } from "../shared/engine/plan.ts";
+import { type PlannedStage, planStage } from "../shared/engine/plan-stage.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
 import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
@@ -46,8 +49,17 @@ const stepFunctions = new SFNClient({ requestHandler: requestLimits() });
 /** The digest of the code that plans, which the batch records. */
 const code = digestOfBundle(import.meta.url);
 
-/** Acquires the pipeline's lease, and records the next batch or resumes the open one. */
-export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Opened): Promise<Planned> => {
+/**
+ * Acquires the pipeline's lease, and records the next batch or resumes the open one. After tasks
+ * have exchanged their rows, plans the next stage of the batch.
+ */
+export const handler = lambdaHandler(
+  "plan",
+  async (event: PlanEvent | StageEvent, opened: Opened): Promise<Planned> =>
+    "exchanged" in event ? await nextStage(event.exchanged, opened) : await nextBatch(event, opened),
+);
+
+async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   const asked = knownInput(event.input);
   const trigger = triggerOfExecution(asked.trigger, settings.trigger, opened.sessions.pipeline);
   // The trigger `processingTime` is not passed on, because later steps read it from the pipeline.
@@ -59,7 +71,25 @@ export const handler = lambdaHandler("plan", async (event: PlanEvent, opened: Op
   await opened.ports.ledger.release(planned.fence);
   if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
   return done(WHY_DONE[planned.kind]);
-});
+}
+
+/** Events in the history of the execution for a stage, and for one of its tasks. */
+const EVENTS_PER_STAGE = 20;
+const EVENTS_PER_TASK = 8;
+
+/** If a task did not exchange its rows, there is no next stage: Finalize ends the attempt. */
+async function nextStage(work: Written, { sessions, ports }: Opened): Promise<Work> {
+  const { failed = 0, killed = null, run } = work;
+  logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
+  if (failed > 0 || killed !== null) return { ...work, next: "Finalize", todo: [], items: null };
+  const planned = await planStage(sessions, ports, run);
+  const route = await routeOf(ports, planned);
+  const { batch, todo } = planned;
+  logger.info("exchanged", { partitions: batch.tasks, todo: todo.length, next: route.next });
+  const before = work.input.events ?? 0;
+  const events = before + EVENTS_PER_STAGE + EVENTS_PER_TASK * work.todo.length;
+  return { ...work, ...route, run: planned.run, input: { ...work.input, events } };
+}
 
 /** The plan step of one execution of the state machine. */
 class Execution {
@@ -160,15 +190,16 @@ function knownInput(input: PlanEvent["input"]): ExecutionInput {
  * Decides how the tasks run: not at all, inline in this execution, or distributed over child
  * executions.
  */
-async function routeOf(ports: Ports, planned: PlannedBatch): Promise<Route> {
-  const { run, batch, todo } = planned;
-  if (todo.length === 0) return { next: "Finalize", todo, items: null };
-  if (todo.length <= settings.distributeAbove) return { next: "WriteInline", todo, items: null };
+async function routeOf(ports: Ports, { run, batch, todo }: PlannedStage): Promise<Route> {
+  const isExchange = run.stage !== undefined;
+  if (todo.length === 0) return { next: isExchange ? "PlanStage" : "Finalize", todo, items: null };
+  if (todo.length <= settings.distributeAbove)
+    return { next: isExchange ? "ExchangeInline" : "WriteInline", todo, items: null };
   // The Map gets numbers only: its items may have 256 KiB together with the run.
   const key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());
   await writeTodo(ports.store, key, todo);
   const items = { bucket: settings.bucket, key: `${settings.prefix}/${key}` };
-  return { next: "WriteDistributed", todo: [], items };
+  return { next: isExchange ? "ExchangeDistributed" : "WriteDistributed", todo: [], items };
 }
 
 function done(why: Done["why"]): Done {

@@ -3,7 +3,7 @@ import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import type { StallPolicy } from "../shared/contract/pipeline-definition.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
-import type { WatchOptions } from "../shared/engine/write/task.ts";
+import type { WatchOptions } from "../shared/engine/write/task-request.ts";
 
 /**
  * Minimum time between progress log lines of a task. The ledger gets its progress every ten

@@ -100,7 +100,11 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     objects(places, ["GetObject"], [below("batches"), below("source")]),
     listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
     objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
-    objects(places, ["PutObject", "DeleteObject", "AbortMultipartUpload"], [batchFiles("rows")]),
+    objects(
+      places,
+      ["PutObject", "DeleteObject", "AbortMultipartUpload"],
+      [batchFiles("rows"), batchFiles("exchanged"), batchFiles("sorted")],
+    ),
     objects(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
@@ -110,7 +114,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Finalize: (places) => [
     listing(places, places.prefix),
     objects(places, ["GetObject"], [below("batches")]),
-    objects(places, ["DeleteObject"], [batchFiles("rows")]),
+    objects(places, ["DeleteObject"], [batchFiles("rows"), batchFiles("exchanged")]),
     // PutObject keeps the rows of a batch that a person skips.
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     objects(

@@ -33,6 +33,7 @@ import {
   type NextExecution,
   type PlanEvent,
   type Planned,
+  type StageEvent,
   TASK_END,
   type TaskEnds,
   type Work,
@@ -72,8 +73,12 @@ const WRITTEN = inputWith<TaskEnds>({
   killed: `$count(${KILLED}) > 0 ? ${KILLED}[0] : null`,
 });
 
+/** What the tasks of a Map do with their rows. */
+type TaskKind = "Exchange" | "Write";
+
 /**
- * The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. It calls
+ * The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. If tasks must
+ * exchange rows, Plan is followed by a Map over Write that does, and by a Plan of the next stage. It calls
  * versions of the functions. An execution keeps the definition with which it started, and with it
  * the versions, so all steps of a batch run the same code even if the stack is deployed meanwhile.
  */
@@ -126,14 +131,23 @@ export class PipelineStateMachine extends Construct {
       "Finalize",
       input((written: Written) => written),
     );
-    for (const step of [plan, finalize]) retryStep(step, this.#context.figures);
+    const planStage = this.#invoke<StageEvent>(
+      "Plan",
+      { exchanged: input((work: Written) => work) },
+      "Plan stage",
+    );
+    for (const step of [plan, planStage, finalize]) retryStep(step, this.#context.figures);
 
     const route = Choice.jsonata(this, "Anything to do?");
     const isPlanned = (next: Planned["next"]) =>
       Condition.jsonata(inputIs((planned: Planned) => planned.next, next));
-    route.when(isPlanned("WriteInline"), this.#inlineMap(finalize));
-    if (!this.#context.figures.isExpress)
-      route.when(isPlanned("WriteDistributed"), this.#distributedMap(finalize));
+    route.when(isPlanned("ExchangeInline"), this.#inlineMap("Exchange", planStage));
+    route.when(isPlanned("WriteInline"), this.#inlineMap("Write", finalize));
+    if (!this.#context.figures.isExpress) {
+      route.when(isPlanned("ExchangeDistributed"), this.#distributedMap("Exchange", planStage));
+      route.when(isPlanned("WriteDistributed"), this.#distributedMap("Write", finalize));
+    }
+    route.when(isPlanned("PlanStage"), planStage);
     const done = Succeed.jsonata(this, "Done");
     route.when(isPlanned("Finalize"), finalize).otherwise(done);
     const isFinalized = (next: Finalized["next"]) =>
@@ -144,13 +158,18 @@ export class PipelineStateMachine extends Construct {
       .when(isFinalized("Failed"), this.#failed())
       .otherwise(done);
     plan.next(route);
+    planStage.next(route);
     finalize.next(after);
     return plan;
   }
 
-  #invoke<Event extends object>(step: "Plan" | "Finalize", payload: Template<Event>): LambdaInvoke {
+  #invoke<Event extends object>(
+    step: "Plan" | "Finalize",
+    payload: Template<Event>,
+    id: string = step,
+  ): LambdaInvoke {
     const { timeout = Duration.minutes(15) } = this.#functions[step];
-    return LambdaInvoke.jsonata(this, step, {
+    return LambdaInvoke.jsonata(this, id, {
       lambdaFunction: versionOf(this.#functions[step]),
       payload: typeof payload === "string" ? TaskInput.fromText(payload) : TaskInput.fromObject(payload),
       outputs: "{% $states.result.Payload %}",
@@ -159,9 +178,10 @@ export class PipelineStateMachine extends Construct {
     });
   }
 
-  #inlineMap(finalize: LambdaInvoke): InlineMap {
+  /** Creates a Map in this execution. Its tasks exchange rows, or write them. */
+  #inlineMap(kind: TaskKind, next: LambdaInvoke): InlineMap {
     const { maxConcurrency } = this.#context.figures;
-    const map = InlineMap.jsonata(this, "Write partitions", {
+    const map = InlineMap.jsonata(this, `${kind} partitions`, {
       items: ProvideItems.jsonata(input((work: Work) => work.todo)),
       maxConcurrency: Math.min(INLINE_CONCURRENCY, maxConcurrency),
       itemSelector: {
@@ -170,15 +190,16 @@ export class PipelineStateMachine extends Construct {
       } satisfies Template<WriteItem>,
       outputs: WRITTEN,
     });
-    map.itemProcessor(this.#write("Write", this.#context.figures.isExpress));
-    this.#finalizeAfter(map, finalize);
+    map.itemProcessor(this.#task(kind, this.#context.figures.isExpress));
+    this.#goOnAfter(map, next);
     return map;
   }
 
-  #distributedMap(finalize: LambdaInvoke): DistributedMap {
+  /** Creates a Map of child executions. */
+  #distributedMap(kind: TaskKind, next: LambdaInvoke): DistributedMap {
     const { hasExpressChildren, maxConcurrency } = this.#context.figures;
-    const map = DistributedMap.jsonata(this, "Write many partitions", {
-      label: "Write",
+    const map = DistributedMap.jsonata(this, `${kind} many partitions`, {
+      label: kind,
       itemReader: new S3JsonItemReader({
         bucket: this.#context.places.bucket,
         key: input((work: Work) => work.items?.key),
@@ -191,8 +212,8 @@ export class PipelineStateMachine extends Construct {
       } satisfies Template<WriteItem>,
       outputs: WRITTEN,
     });
-    map.itemProcessor(this.#write("Write one of many", hasExpressChildren));
-    this.#finalizeAfter(map, finalize);
+    map.itemProcessor(this.#task(`${kind} one of many`, hasExpressChildren));
+    this.#goOnAfter(map, next);
     return map;
   }
 
@@ -200,7 +221,7 @@ export class PipelineStateMachine extends Construct {
    * Creates the states for one task. A failure becomes a result: the Map completes, Finalize
    * decides.
    */
-  #write(id: string, isShort: boolean): State {
+  #task(id: string, isShort: boolean): State {
     const write = LambdaInvoke.jsonata(this, id, {
       lambdaFunction: versionOf(this.#functions.Write),
       payload: TaskInput.fromObject({
@@ -222,14 +243,14 @@ export class PipelineStateMachine extends Construct {
     return write;
   }
 
-  /** Continues with Finalize even if the Map itself fails. */
-  #finalizeAfter(map: InlineMap | DistributedMap, finalize: LambdaInvoke): void {
+  /** Continues with the next step even if the Map itself fails. */
+  #goOnAfter(map: InlineMap | DistributedMap, next: LambdaInvoke): void {
     const failed = Pass.jsonata(this, `${map.id}: failed`);
-    map.addCatch(failed.next(finalize), {
+    map.addCatch(failed.next(next), {
       errors: ["States.ALL"],
       outputs: inputWith<TaskEnds>({ killed: "$states.errorOutput.Error" }),
     });
-    map.next(finalize);
+    map.next(next);
   }
 
   /**

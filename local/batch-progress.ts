@@ -1,7 +1,7 @@
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
-import type { TaskProgress, TaskResult } from "../shared/engine/write/task.ts";
+import type { TaskProgress, TaskResult } from "../shared/engine/write/task-request.ts";
 
 /** Minimum time between two events of a running partition. */
 const PARTITION_EVENT_MILLISECONDS = 1000;

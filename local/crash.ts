@@ -7,6 +7,7 @@ export function stepsUnlessCrashed(crash: AbortSignal, steps: RunSteps): RunStep
     prepare: () => unlessCrashed(crash, steps.prepare()),
     plan: (policy) => unlessCrashed(crash, steps.plan(policy)),
     write: (planned) => unlessCrashed(crash, steps.write(planned)),
+    planStage: (planned) => unlessCrashed(crash, steps.planStage(planned)),
     finalize: (planned, failure) => unlessCrashed(crash, steps.finalize(planned, failure)),
   };
 }

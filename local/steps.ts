@@ -4,9 +4,11 @@ import { intervalOf, triggerKind } from "../shared/contract/trigger.ts";
 import type { CallWatching } from "../shared/engine/call-watch.ts";
 import { type FinalizeResult, finalize } from "../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../shared/engine/plan.ts";
+import { type PlannedStage, planStage } from "../shared/engine/plan-stage.ts";
 import { tasksOfPlan } from "../shared/engine/plan-tasks.ts";
 import type { Batch, Fence, PipelineIdentity } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { stageOf } from "../shared/engine/ports/stages.ts";
 import type { RunSteps } from "../shared/engine/run/loop.ts";
 import { askPolicy, limitOf, type RunPolicy } from "../shared/engine/run/policy.ts";
 import { identityOf, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
@@ -91,7 +93,13 @@ export class LocalSteps implements RunSteps {
    */
   async #isReady(batch: Batch): Promise<boolean> {
     const { ledger } = this.#parts.ports;
+    if (stageOf(batch).stage !== undefined) return false;
     return batch.state !== "planned" || (await tasksOfPlan(ledger, batch)).length === batch.tasks;
+  }
+
+  async planStage({ run }: PlannedBatch): Promise<PlannedStage> {
+    const { sessions, ports } = this.#parts;
+    return await planStage(sessions, ports, run);
   }
 
   async finalize({ run }: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult> {

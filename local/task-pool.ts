@@ -9,7 +9,7 @@ import {
   type TaskResult,
   taskLocation,
   type WriteRequest,
-} from "../shared/engine/write/task.ts";
+} from "../shared/engine/write/task-request.ts";
 import { adviceFor, systemCodeOf } from "../shared/platform/embedded/advice.ts";
 import {
   type FromTask,

@@ -2,7 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 import { causeOf, type ErrorParts, MillraceError, partsOf } from "../shared/contract/errors.ts";
 import type { StallPolicy } from "../shared/contract/pipeline-definition.ts";
 import type { StalledTask } from "../shared/engine/ports/run-events.ts";
-import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task.ts";
+import type { TaskProgress, TaskResult, WriteRequest } from "../shared/engine/write/task-request.ts";
 import type { CodeSnapshot } from "./code.ts";
 
 /** The data with which every worker thread starts. */

@@ -3,7 +3,7 @@ import { Piscina } from "piscina";
 import type { ErrorCode } from "../shared/contract/error-codes.ts";
 import { toMillraceError } from "../shared/contract/errors.ts";
 import { forbidExit, watchUncaught } from "../shared/engine/run/process-guard.ts";
-import { taskLocation } from "../shared/engine/write/task.ts";
+import { taskLocation } from "../shared/engine/write/task-request.ts";
 import { CODE, loadPipeline } from "./load-pipeline.ts";
 import { SharedCode } from "./shared-code.ts";
 import { ThreadTasks } from "./thread-tasks.ts";

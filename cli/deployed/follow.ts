@@ -1,6 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
-import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { Batch, BatchRun, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
+import { stageOf } from "../../shared/engine/ports/stages.ts";
 import type { Task } from "../../shared/engine/ports/tasks.ts";
 import { elapsedBetween, progressOf } from "../../shared/engine/progress.ts";
 import { runningOf } from "../render/partition.ts";
@@ -57,6 +58,8 @@ export class Follower {
   /** The batch as last read, unless it is committed. */
   #open: Batch | undefined;
 
+  #stage: number | undefined;
+
   private constructor(options: FollowOptions, head: Head | undefined, open: Batch | undefined) {
     this.epoch = head?.epoch ?? 0;
     this.#options = options;
@@ -99,6 +102,7 @@ export class Follower {
       if (batch === undefined || this.#endedAttempt === attemptOf(batch)) return;
       this.#open = batch;
       if (this.#plannedAttempt !== attemptOf(batch)) await this.#emitPlanned(batch);
+      else if (this.#stage !== stageOf(batch).stage) this.#emitExchanged(batch);
       if (batch.state === "committed" || batch.state === "aborted") await this.#emitEnded(batch, batch.state);
       else await this.#emitProgress(batch);
       if (batch.state !== "committed") return;
@@ -112,12 +116,20 @@ export class Follower {
     this.#tasksDueAt = 0;
     this.#runningDueAt = this.#options.runtime.monotonic() + RUNNING_MILLISECONDS;
     this.#written.clear();
+    this.#stage = stageOf(batch).stage;
     const resumed = batch.batchId < this.#firstNewBatchId;
-    const done = resumed && batch.state === "planned" ? await this.#options.ledger.tasks(batch) : [];
+    const done = resumed && batch.state === "planned" ? await this.#options.ledger.tasks(tasksOf(batch)) : [];
     for (const { partition } of done) this.#written.add(partition);
     const latest = batch.latest === undefined ? {} : { latest: batch.latest };
     const todo = batch.tasks - done.length;
     this.#options.onEvent({ type: "planned", ...rangeOf(batch), ...latest, todo, resumed });
+  }
+
+  #emitExchanged(batch: Batch): void {
+    this.#stage = stageOf(batch).stage;
+    this.#written.clear();
+    const { batchId, attempt, tasks: partitions } = batch;
+    this.#options.onEvent({ type: "exchanged", batchId, attempt, partitions, todo: partitions });
   }
 
   async #emitEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
@@ -136,7 +148,7 @@ export class Follower {
   async #emitProgress(batch: Batch): Promise<void> {
     const { ledger, runtime, onEvent } = this.#options;
     if (runtime.monotonic() < this.#tasksDueAt) return;
-    const tasks = await ledger.tasks(batch);
+    const tasks = await ledger.tasks(tasksOf(batch));
     const pause = Math.min(LONGEST_MILLISECONDS, batch.tasks * MILLISECONDS_PER_PARTITION);
     this.#tasksDueAt = runtime.monotonic() + pause;
     await this.#emitPartitions(batch, tasks);
@@ -159,7 +171,7 @@ export class Follower {
     this.#emitWritten(batch, tasks);
     if (runtime.monotonic() < this.#runningDueAt) return;
     this.#runningDueAt = runtime.monotonic() + RUNNING_MILLISECONDS;
-    for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, batch, tasks))
+    for (const { reportedAt, startedAt, ...task } of await runningOf(ledger, tasksOf(batch), tasks))
       onEvent(partitionEvent(batch, "running", { ...task, milliseconds: reportedAt - startedAt }));
   }
 
@@ -181,6 +193,11 @@ export class Follower {
     if (paused !== undefined) onEvent({ type: "paused", ...paused });
     else if (this.#plannedAttempt === "" && !isRefused) onEvent({ type: "idle" });
   }
+}
+
+/** Returns the key of the tasks of the batch's current stage. */
+function tasksOf(batch: Batch): Batch & Pick<BatchRun, "stage"> {
+  return { ...batch, ...stageOf(batch) };
 }
 
 function attemptOf({ batchId, attempt }: Batch): string {

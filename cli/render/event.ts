@@ -11,6 +11,8 @@ export function describeEvent(event: RunEvent): Text | undefined {
       return describeStarted(event);
     case "planned":
       return describePlanned(event);
+    case "exchanged":
+      return describeExchanged(event);
     case "stalled":
       return [
         styled("yellow", `stalled: partition ${event.where.partition}:`),
@@ -49,6 +51,11 @@ function describePlanned(event: Of<"planned">): string {
   const all = plural(event.partitions, "partition");
   const todo = event.todo === event.partitions ? all : `${event.todo} of ${all}`;
   return `batch ${batchId}${again}: ${formatOffset(start)} → ${formatOffset(end)}, ${todo} to write`;
+}
+
+function describeExchanged({ batchId, partitions, todo }: Of<"exchanged">): string {
+  const all = plural(partitions, "partition");
+  return `batch ${batchId}: rows exchanged, ${todo === partitions ? all : `${todo} of ${all}`} to write`;
 }
 
 function describeSpeculation({ partition, attemptNumber, milliseconds }: Of<"speculation">): Text {

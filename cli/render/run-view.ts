@@ -55,6 +55,7 @@ class TextView implements RunView {
   /** Stores the data for the progress bar and the table. */
   #remember(event: RunEvent): void {
     switch (event.type) {
+      case "exchanged":
       case "planned":
         this.#batchStartedAt = this.#monotonic();
         this.#running.clear();

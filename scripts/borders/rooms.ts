@@ -44,8 +44,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   "shared/arrow": {
     holds: "rows ⇄ record batches, Arrow IPC files",
-    imports: ["shared/contract"],
+    imports: ["shared/contract", "shared/arrow/exchange/crc.ts"],
     packages: ["apache-arrow", "leven"],
+  },
+  "shared/arrow/exchange/crc.ts": {
+    holds: "CRC-32, which comes with Node",
+    imports: [],
+    packages: ["node:zlib"],
   },
   "shared/aws": {
     holds: "what platform, connectors, handlers, construct and command must know of AWS alike",

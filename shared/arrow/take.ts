@@ -1,4 +1,8 @@
 import { Data, DataType, type Field, RecordBatch, type Struct, UnionMode } from "apache-arrow";
+import type { TypedArrayClass } from "./layout.ts";
+
+/** Indexes of rows. */
+export type RowIndexes = readonly number[] | Int32Array;
 
 /** The index of a row that is to be null. */
 export const NULL_ROW = -1;
@@ -7,7 +11,7 @@ export const NULL_ROW = -1;
  * Returns a record batch of the rows at the indexes `rows`, in that order. All Arrow types are
  * supported.
  */
-export function takeRows(batch: RecordBatch, rows: readonly number[]): RecordBatch {
+export function takeRows(batch: RecordBatch, rows: RowIndexes): RecordBatch {
   return new RecordBatch(batch.schema, takeData(batch.data as Data, rows) as Data<Struct>);
 }
 
@@ -22,7 +26,7 @@ interface Buffers {
  * Returns the values of a column at the indexes `rows`, in that order, and null for `NULL_ROW`. A
  * union, which has no nulls of its own, has a null of its first type then.
  */
-export function takeData(data: Data, rows: readonly number[]): Data {
+export function takeData(data: Data, rows: RowIndexes): Data {
   const { type, nullBitmap, offset, dictionary, variadicBuffers } = data;
   if (DataType.isNull(type)) return new Data(type, 0, rows.length, rows.length);
   const hasNulls = !DataType.isUnion(type) && (data.nullCount > 0 || rows.includes(NULL_ROW));
@@ -37,20 +41,20 @@ export function takeData(data: Data, rows: readonly number[]): Data {
  * Types that share a physical layout are handled together:
  * https://arrow.apache.org/docs/format/Columnar.html.
  */
-function buffersOf(data: Data, rows: readonly number[]): Buffers {
+function buffersOf(data: Data, rows: RowIndexes): Buffers {
   const { type, stride, offset, children, values, valueOffsets: offsets } = data;
-  const takeChildren = (items: readonly number[]) => children.map((child) => takeData(child, items));
+  const takeChildren = (items: RowIndexes) => children.map((child) => takeData(child, items));
 
   if (DataType.isBool(type)) return { values: takeBits(values, offset, rows) };
   if (DataType.isStruct(type)) return { children: takeChildren(rows) };
   if (DataType.isFixedSizeList(type))
-    return { children: takeChildren(rows.flatMap((row) => itemsOf(row, stride))) };
+    return { children: takeChildren(Array.from(rows).flatMap((row) => itemsOf(row, stride))) };
   if (DataType.isUnion(type)) return unionBuffers(data, rows);
   if (offsets === undefined) return { values: takeValues(values, stride, rows, arrayClassOf(data)) };
 
   const ends = endsOf(offsets, rows);
   return {
-    offsets: offsets instanceof BigInt64Array ? BigInt64Array.from(ends, BigInt) : Int32Array.from(ends),
+    offsets: offsets instanceof BigInt64Array ? BigInt64Array.from(ends, BigInt) : new Int32Array(ends),
     ...(children.length > 0
       ? { children: takeChildren(runItems(offsets, rows)) }
       : { values: takeBytes(values, offsets, rows, ends) }),
@@ -58,7 +62,7 @@ function buffersOf(data: Data, rows: readonly number[]): Buffers {
 }
 
 /** The class of the values: of a dictionary column, these are its indices. */
-function arrayClassOf({ type, ArrayType }: Data): new (length: number) => { [index: number]: unknown } {
+function arrayClassOf({ type, ArrayType }: Data): TypedArrayClass {
   return DataType.isDictionary(type) ? type.indices.ArrayType : ArrayType;
 }
 
@@ -69,7 +73,7 @@ function itemsOf(row: number, size: number): number[] {
 }
 
 /** A dense union gets children with only the values of these rows, in their order. */
-function unionBuffers({ type, typeIds, valueOffsets, children }: Data, rows: readonly number[]): Buffers {
+function unionBuffers({ type, typeIds, valueOffsets, children }: Data, rows: RowIndexes): Buffers {
   if (!DataType.isUnion(type)) throw new TypeError("not a union");
   const [firstId = 0] = type.typeIds;
   const ids = Int8Array.from(rows, (row) => (row === NULL_ROW ? firstId : Number(typeIds[row])));
@@ -84,9 +88,10 @@ function unionBuffers({ type, typeIds, valueOffsets, children }: Data, rows: rea
 }
 
 /** Takes bits. Without `bits` all are set, except those of null rows. */
-function takeBits(bits: Uint8Array | undefined, offset: number, rows: readonly number[]): Uint8Array {
+function takeBits(bits: Uint8Array | undefined, offset: number, rows: RowIndexes): Uint8Array {
   const taken = new Uint8Array((rows.length + 7) >> 3);
-  for (const [i, row] of rows.entries()) {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
     if (row === NULL_ROW) continue;
     const at = offset + row;
     const bit = bits === undefined ? 1 : ((bits[at >> 3] ?? 0) >> (at & 7)) & 1;
@@ -97,18 +102,62 @@ function takeBits(bits: Uint8Array | undefined, offset: number, rows: readonly n
 
 /** Copies the values of these rows. A row has `stride` elements. */
 function takeValues(
-  values: ArrayLike<unknown>,
+  values: ArrayBufferView,
   stride: number,
-  rows: readonly number[],
-  make: new (length: number) => { [index: number]: unknown },
-): object {
+  rows: RowIndexes,
+  make: TypedArrayClass,
+): ArrayBufferView {
   const taken = new make(rows.length * stride);
-  let at = 0;
-  for (const row of rows) {
-    if (row === NULL_ROW) at += stride;
-    else for (let from = row * stride; from < (row + 1) * stride; from++) taken[at++] = values[from];
-  }
+  const bytes = make.BYTES_PER_ELEMENT * stride;
+  // 64-bit integers would be objects one by one, and 64-bit floats might lose bits of a NaN.
+  if (bytes % 4 === 0 && values.byteOffset % 4 === 0)
+    takeWords(wordsOf(values), bytes / 4, rows, wordsOf(taken));
+  else takeElements(asArray(values), stride, rows, asArray(taken));
   return taken;
+}
+
+function wordsOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Int32Array {
+  return new Int32Array(buffer, byteOffset, byteLength >> 2);
+}
+
+function asArray(view: ArrayBufferView): Uint8Array {
+  return view as Uint8Array;
+}
+
+function takeWords(values: Int32Array, words: number, rows: RowIndexes, taken: Int32Array): void {
+  if (words === 1) takeSingles(values, rows, taken);
+  else if (words === 2) takePairs(values, rows, taken);
+  else takeElements(values, words, rows, taken);
+}
+
+function takeSingles(values: Int32Array, rows: RowIndexes, taken: Int32Array): void {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
+    if (row !== NULL_ROW) taken[i] = values[row] as number;
+  }
+}
+
+function takePairs(values: Int32Array, rows: RowIndexes, taken: Int32Array): void {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
+    if (row === NULL_ROW) continue;
+    taken[2 * i] = values[2 * row] as number;
+    taken[2 * i + 1] = values[2 * row + 1] as number;
+  }
+}
+
+function takeElements<T extends Int32Array | Uint8Array>(
+  values: T,
+  stride: number,
+  rows: RowIndexes,
+  taken: T,
+): void {
+  for (let i = 0, at = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
+    if (row === NULL_ROW) at += stride;
+    else
+      for (let from = row * stride; from < (row + 1) * stride; from++) taken[at++] = values[from] as number;
+  }
 }
 
 type Offsets = Int32Array | BigInt64Array;
@@ -116,15 +165,11 @@ type Offsets = Int32Array | BigInt64Array;
 /** A run of at least this many bytes is copied at once. */
 const LONG_RUN = 64;
 
-function takeBytes(
-  bytes: Uint8Array,
-  offsets: Offsets,
-  rows: readonly number[],
-  ends: Float64Array,
-): Uint8Array {
+function takeBytes(bytes: Uint8Array, offsets: Offsets, rows: RowIndexes, ends: Float64Array): Uint8Array {
   const taken = new Uint8Array(ends.at(-1) ?? 0);
   let at = 0;
-  for (const [i, row] of rows.entries()) {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
     const end = ends[i + 1] as number;
     if (row === NULL_ROW || end === at) continue;
     let from = Number(offsets[row]);
@@ -137,10 +182,11 @@ function takeBytes(
 }
 
 /** Returns 0 and then the end of each row's run, as if the runs were placed one after the other. */
-function endsOf(offsets: Offsets, rows: readonly number[]): Float64Array {
+function endsOf(offsets: Offsets, rows: RowIndexes): Float64Array {
   const ends = new Float64Array(rows.length + 1);
   let end = 0;
-  for (const [i, row] of rows.entries()) {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
     if (row !== NULL_ROW) end += Number(offsets[row + 1]) - Number(offsets[row]);
     ends[i + 1] = end;
   }
@@ -148,7 +194,7 @@ function endsOf(offsets: Offsets, rows: readonly number[]): Float64Array {
 }
 
 /** Returns the indexes of all items of the rows' runs. */
-function runItems(offsets: Offsets, rows: readonly number[]): number[] {
+function runItems(offsets: Offsets, rows: RowIndexes): number[] {
   const items: number[] = [];
   for (const row of rows) {
     if (row === NULL_ROW) continue;

@@ -19,6 +19,11 @@ export interface ExecutionInput {
   readonly events?: number | undefined;
 }
 
+/** Input of the step that plans the next stage of a batch whose tasks exchange rows. */
+export interface StageEvent {
+  readonly exchanged: Written;
+}
+
 export interface PlanEvent {
   /** The input of the execution, or the output of Finalize. */
   readonly input: ExecutionInput | null;
@@ -45,10 +50,16 @@ export interface Done {
 
 /** Which states run the tasks of a batch. */
 export interface Route {
-  readonly next: "WriteInline" | "WriteDistributed" | "Finalize";
-  /** Partitions to write if the Map is inline. */
+  readonly next:
+    | "ExchangeInline"
+    | "ExchangeDistributed"
+    | "PlanStage"
+    | "WriteInline"
+    | "WriteDistributed"
+    | "Finalize";
+  /** Partitions to exchange or to write if the Map is inline. */
   readonly todo: readonly number[];
-  /** S3 object that lists the partitions to write if the Map is distributed. */
+  /** S3 object that lists these partitions if the Map is distributed. */
   readonly items: { readonly bucket: string; readonly key: string } | null;
 }
 

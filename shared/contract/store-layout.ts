@@ -19,11 +19,15 @@ export const STORE_FOLDER = {
 
 /** Prefixes of the file names in a batch's folder. */
 export const BATCH_FILE = {
+  /** Rows that a task exchanges with others. */
+  exchanged: "exchanged-",
   failure: "failure-",
   message: "message-",
   partitions: "partitions-",
   /** Rows that a task stages for a `V1Write`. */
   rows: "rows-",
+  /** Rows that a task sorts and that exceed its memory. */
+  sorted: "sorted-",
   todo: "todo-",
 } as const;
 

@@ -2,15 +2,17 @@ import type { Schema } from "apache-arrow";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
+import { missingTasks, outcomeOf, readBatch, sameAttempt, writersOf, writtenBy } from "./attempt.ts";
 import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
+import { deleteExchanged } from "./exchanged-files.ts";
 import { besides, isLost, withSuppressed } from "./first-cause.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
-import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome } from "./ports/ledger.ts";
 import type { BatchProgress } from "./ports/records.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
+import { stageOf } from "./ports/stages.ts";
 import type { BatchState } from "./ports/states.ts";
 import type { Task } from "./ports/tasks.ts";
 import { triggerProgressOf } from "./progress.ts";
@@ -102,7 +104,7 @@ export async function finalize(
   { run, failure: taskFailure, watching }: FinalizeRequest,
 ): Promise<FinalizeResult> {
   const batch = await readBatch(ports, run);
-  let attempt: AttemptState = { batch, tasks: await tasksOfPlan(ports.ledger, run) };
+  let attempt: AttemptState = { batch, tasks: await writersOf(ports, run, batch) };
   const { pipeline, incarnation, epoch } = run;
   const fence: Fence = { pipeline, incarnation, epoch };
   const finalizer: Finalizer = {
@@ -164,7 +166,8 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
   // Without that, a commit would seem to lack messages: the sink is then asked for the batch, and a
   // batch that has not landed is aborted and written again. That costs time, but no rows.
-  return { next: { batch: decided, tasks: await tasksOfPlan(finalizer.ports.ledger, finalizer.run) } };
+  const { ports, run } = finalizer;
+  return { next: { batch: decided, tasks: await writersOf(ports, run, decided) } };
 }
 
 /**
@@ -226,8 +229,13 @@ async function abortBatch(
   const { messages } = read ?? (await messagesOf(ports, batch, tasks));
   const context = sessions.sink.batchContext(batch, run);
   const abort = () => write.abort(messages, context);
+  // As in Spark, the write has not begun while tasks exchange rows, so there is nothing to undo.
+  const hasBegun = stageOf(batch).stage === undefined;
   // As in Spark, the sink is asked for its metrics although it could not abort.
-  const failed = await watch.callSink("abort()", batchLocation(batch), abort).then(
+  const failed = await (hasBegun
+    ? watch.callSink("abort()", batchLocation(batch), abort)
+    : Promise.resolve()
+  ).then(
     () => undefined,
     (error: unknown) => ({ error }),
   );
@@ -329,8 +337,8 @@ async function prepareCommit(
   const { batch, tasks } = attempt;
   const write = attempt.write ?? (await writeOf(finalizer, batch));
   const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, write));
-  const rows = tasks.reduce((sum, task) => sum + task.rows, 0);
-  const call = { batch, write, messages, rows, context: sessions.sink.batchContext(batch, run), watch };
+  const written = writtenBy(tasks);
+  const call = { batch, write, messages, written, context: sessions.sink.batchContext(batch, run), watch };
   const missing = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
   // The write of a later process has not heard of the messages yet.
   const isNew = attempt.write === undefined && missing === undefined;
@@ -384,48 +392,7 @@ async function finish(finalizer: Finalizer, batch: Batch, outcome: Outcome): Pro
   const ended = await transitionOrReadBack(ledger, batch, outcome.to, () =>
     ledger.finish(finalizer.fence, batch, outcome),
   );
+  // Best effort: vacuum deletes what is left.
+  await deleteExchanged(finalizer.ports, batch).catch(() => undefined);
   return sameAttempt(ended, batch.attempt);
-}
-
-async function readBatch(ports: Ports, run: BatchRun): Promise<Batch> {
-  const batch = await ports.ledger.batch(run.pipeline, run.batchId);
-  // A ledger that was put back may have planned another batch under this id since.
-  const isSamePlan = run.planId === undefined || batch?.planId === run.planId;
-  if (batch?.incarnation === run.incarnation && isSamePlan) return sameAttempt(batch, run.attempt);
-  throw stale(run.pipeline, run.batchId, run.attempt, "the ledger has another batch of that id, or none");
-}
-
-function sameAttempt(batch: Batch, attempt: number): Batch {
-  if (batch.attempt === attempt) return batch;
-  throw stale(batch.pipeline, batch.batchId, attempt, `the batch is in attempt ${batch.attempt} by now`);
-}
-
-function stale(pipeline: string, batchId: number, attempt: number, problem: string): MillraceError {
-  return new MillraceError("RUN_IS_STALE", `attempt ${attempt} of batch ${batchId} is over: ${problem}`, {
-    where: { pipeline, batchId, attempt },
-    hint: "Nothing is lost and nothing was done: another run has gone on with the batch.",
-  });
-}
-
-function missingTasks(batch: Batch, tasks: readonly Task[]): MillraceError {
-  const problem =
-    batch.state === "planned" ? "tasks did not finish" : "records of its tasks are gone from the ledger";
-  return new MillraceError("TASKS_MISSING", `${batch.tasks - tasks.length} of ${batch.tasks} ${problem}`, {
-    where: batchLocation(batch),
-  });
-}
-
-function outcomeOf(
-  ports: Ports,
-  tasks: readonly Task[],
-  further: Pick<BatchProgress, "trigger" | "metrics"> = {},
-): Pick<Outcome, "progress" | "now"> {
-  return {
-    progress: {
-      ...further,
-      rows: tasks.reduce((sum, task) => sum + task.rows, 0),
-      bytes: tasks.reduce((sum, task) => sum + task.bytes, 0),
-    },
-    now: ports.runtime.now(),
-  };
 }

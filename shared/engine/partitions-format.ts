@@ -2,6 +2,9 @@ import type { Schema } from "apache-arrow";
 import { decodeSchema, encodeSchema } from "../arrow/ipc-file.ts";
 import { isPlainObject, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
+import { optional } from "../contract/optional.ts";
+import type { SortOrder } from "../contract/write/distribution.ts";
+import type { ShuffleSpec } from "./shuffle/spec.ts";
 
 /*
  * A partitions file is text, and each of its lines is JSON:
@@ -23,11 +26,37 @@ export interface PlanHeader {
   readonly schema: Schema;
   /** Key of the Arrow IPC file with the rows that a simple reader returned while planning. */
   readonly rowsKey?: string;
+  /** Present if the tasks exchange rows, and do not write them. */
+  readonly exchange?: PlannedExchange;
+  /**
+   * The schema of the rows that the tasks read, if these were exchanged. Each partition is then a
+   * `ShuffledPartition`.
+   */
+  readonly exchangedSchema?: Schema;
+  /** True if the exchanged rows are already those that the writers get. */
+  readonly isTransformed?: boolean;
+  /** The order in which a writer gets the rows of its task. */
+  readonly ordering?: readonly SortOrder[];
   /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
   readonly start?: Offset;
   readonly end?: Offset;
   /** Number of partitions. A batch without partitions has one task, which has none. */
   readonly count: number;
+}
+
+/** What the tasks of a stage do that exchanges rows. */
+export interface PlannedExchange {
+  /** The number of the stage, from 0. */
+  readonly stage: number;
+  /** Number of partitions of the source. */
+  readonly inputPartitions: number;
+  /** When the batch was planned first, in epoch milliseconds. */
+  readonly plannedAt: number;
+  /** How the rows of each exchange are split. */
+  readonly specs: readonly ShuffleSpec[];
+  /** `isTransformed` and `ordering` of the stage whose tasks write. */
+  readonly isTransformed: boolean;
+  readonly ordering: readonly SortOrder[];
 }
 
 /** Where the parts of a partitions file are, in bytes. The name of the file has it. */
@@ -53,10 +82,17 @@ const VERSION = 2;
 
 /** Encodes a file as its lines, and returns where they are. */
 export function encodeLines(
-  { count, schema, rowsKey, start, end }: PlanHeader,
+  { count, schema, rowsKey, exchangedSchema, ...others }: PlanHeader,
   partitions: readonly unknown[],
 ): { readonly layout: FileLayout; readonly lines: readonly Uint8Array[] } {
-  const header = { version: VERSION, count, schema: encodeSchema(schema), rows: rowsKey, start, end };
+  const header = {
+    version: VERSION,
+    count,
+    schema: encodeSchema(schema),
+    rows: rowsKey,
+    ...(exchangedSchema === undefined ? {} : { exchangedSchema: encodeSchema(exchangedSchema) }),
+    ...others,
+  };
   const lines = [line(header), ...partitions.map((partition, task) => line({ task, partition }))];
   const positions = positionsAfter(lines);
   const [headerBytes = 0] = positions;
@@ -138,17 +174,17 @@ export function decodeOldFile(bytes: Uint8Array): {
   return { header: { ...headerOf(entries[0] ?? {}), count: partitions.length }, partitions };
 }
 
-function headerOf({
-  schema,
-  rows,
-  start,
-  end,
-}: Readonly<Record<string, unknown>>): Omit<PlanHeader, "count"> {
+function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "count"> {
+  const { schema, rows, start, end, exchange, exchangedSchema, isTransformed, ordering } = header;
   return {
     schema: schemaOf(schema),
     ...(typeof rows === "string" ? { rowsKey: rows } : {}),
-    ...(start === undefined ? {} : { start: start as Offset }),
-    ...(end === undefined ? {} : { end: end as Offset }),
+    ...optional("start", start as Offset | undefined),
+    ...optional("end", end as Offset | undefined),
+    ...optional("exchange", exchange as PlannedExchange | undefined),
+    ...(exchangedSchema === undefined ? {} : { exchangedSchema: schemaOf(exchangedSchema) }),
+    ...(isTransformed === true ? { isTransformed } : {}),
+    ...optional("ordering", ordering as readonly SortOrder[] | undefined),
   };
 }
 

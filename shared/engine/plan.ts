@@ -11,17 +11,20 @@ import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
 import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
-import type { Batch, BatchRun, Fence, Head, PipelineIdentity, TableWrite } from "./ports/ledger.ts";
+import type { Batch, BatchRun, Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
 import type { Action } from "./ports/manual-operations.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
+import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
 import { range, resume } from "./resume.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
+import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
+import { exchangesOf, plannedStages } from "./stage.ts";
 
 export interface PlanRequest extends LeaseRequest {
   /** Digest of the code that plans, if it is known. */
@@ -210,10 +213,10 @@ async function planNext(
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
-  const write = await sink.planWrite(schema, request, partitions.length);
-  if (write === undefined) return { targetExists: true, durationMs };
+  const planned = await sink.planWrite(schema, request, partitions.length);
+  if (planned === undefined) return { targetExists: true, durationMs };
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { ...plan, ...write, schema, partitions, start, latest, reported, code }),
+    recordBatch(ports, fence, head, { ...plan, planned, schema, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
@@ -243,18 +246,19 @@ interface Draft {
   readonly code: string | undefined;
   readonly planId: string;
   readonly plannedAt: number;
-  readonly write?: TableWrite;
+  readonly planned: PlannedWrite;
 }
 
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
 async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported, code, planId, plannedAt, write } = draft;
+  const { schema, partitions, start, latest, reported, code, planId, plannedAt, planned: write } = draft;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   const storedRows =
     rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
-  const planned = { schema, partitions, start, end, ...storedRows };
+  const stages = plannedStages(write, partitions.length, plannedAt);
+  const planned = { schema, partitions, start, end, ...storedRows, ...stages };
   const key = await writePartitionsFile(ports.store, name, planned);
   const batch = {
     incarnation: head.incarnation,
@@ -269,7 +273,8 @@ async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft)
     // every batch.
     tasks: Math.max(1, partitions.length),
     ...recordedSchema(ports, schema),
-    ...optional("write", write),
+    ...optional("write", write.write),
+    ...exchangesOf(write, key, partitions.length),
     now: plannedAt,
   };
   return await callOrReadBack(
@@ -306,6 +311,7 @@ function batchRunOf(batch: Batch, fence: Fence, head: Head, planning: Planning):
     batchId: batch.batchId,
     ...optional("planId", batch.planId),
     attempt: batch.attempt,
+    ...stageOf(batch),
     partitionsKey: batch.partitionsKey,
     position: positionOf(head),
     ...optional("write", batch.write),

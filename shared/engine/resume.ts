@@ -3,23 +3,27 @@ import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
-import { finishedTasks } from "./lost-tasks.ts";
+import { finishedExchanges, finishedTasks } from "./lost-tasks.ts";
 import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
   type PlannedPartitions,
   planName,
   readPartitionsFile,
+  readPlanHeader,
   rowsKey,
   writePartitionsFile,
 } from "./partitions-file.ts";
 import type { Batch, Fence, Head, PlanOfAttempt } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
+import { stageOf } from "./ports/stages.ts";
 import type { Task } from "./ports/tasks.ts";
 import { callOrReadBack, transitionOrReadBack } from "./retry.ts";
 import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
+import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
+import { exchangesOf, plannedStages } from "./stage.ts";
 import { lossWarning } from "./staged-files.ts";
 
 /**
@@ -57,25 +61,45 @@ export async function resume(
     schema: await schemaOrCurrent(sessions, ports, batch),
   });
   const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
-  const current = isOver ? await nextAttempt(sessions, ports, fence, batch, code) : batch;
+  // The rows that a command found may have changed since, so it looks for them again.
+  const next = sessions.pipeline.command === undefined ? nextAttempt : planAnew;
+  const current = isOver ? await next(sessions, ports, fence, batch, code) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
   // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort
   // would delete what the commit names. The batch only has to be finished.
   if (found === "landed") return { batch: await decideToCommit(ports, fence, current), todo: [] };
-  const { tasks, warning: loss } = await finishedTasks(sessions, ports, fence, head, current);
-  const todo = unfinished(current, tasks);
-  // A large schema is only in the file, so the commit needs it, too.
-  const needsPlan = todo.length > 0 || current.schema === undefined;
-  const plan = needsPlan ? await readPlan(ports, current) : undefined;
-  if (!MillraceError.is(plan)) {
-    const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(current, code);
-    const lost = loss ?? (await findRowsLoss(ports, current, plan));
-    return { batch: current, todo, ...optional("warning", warning), ...optional("loss", lost) };
-  }
+  const finished = stageOf(current).stage === undefined ? finishedTasks : finishedExchanges;
+  const { tasks, warning: loss } = await finished(sessions, ports, fence, head, current);
+  const { resumed, problem } = await unfinishedWork(ports, current, tasks, { isOver, code, loss });
+  if (problem === undefined) return resumed;
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
-  if (mayLandLate) throw plan;
+  if (mayLandLate) throw problem;
   const planned = await planAnew(sessions, ports, fence, current, code);
-  return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, plan) };
+  return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
+}
+
+/** What is known about an open batch that is resumed. */
+interface Known {
+  readonly isOver: boolean;
+  readonly code: string | undefined;
+  readonly loss: MillraceError | undefined;
+}
+
+/** Returns what is left to do. `problem` says why its plan cannot be read. */
+async function unfinishedWork(
+  ports: Ports,
+  batch: Batch,
+  tasks: readonly Task[],
+  { isOver, code, loss }: Known,
+): Promise<{ readonly resumed: Resumed; readonly problem?: MillraceError }> {
+  const todo = unfinished(batch, tasks);
+  // A large schema is only in the file, so the commit needs it, too.
+  const needsPlan = todo.length > 0 || batch.schema === undefined;
+  const plan = needsPlan ? await readPlan(ports, batch) : undefined;
+  if (MillraceError.is(plan)) return { resumed: { batch, todo }, problem: plan };
+  const warning = isOver || todo.length === 0 ? undefined : otherCodeWarning(batch, code);
+  const lost = loss ?? (await findRowsLoss(ports, batch, plan));
+  return { resumed: { batch, todo, ...optional("warning", warning), ...optional("loss", lost) } };
 }
 
 /**
@@ -93,7 +117,8 @@ function isAttemptOver(batch: Batch, now: number): boolean {
  * other code, whose sink had writers in the form of PySpark's API.
  */
 async function lacksWrite(sessions: Sessions, ports: Ports, batch: Batch): Promise<boolean> {
-  if (batch.state !== "planned" || batch.write !== undefined) return false;
+  if (batch.state !== "planned" || batch.write !== undefined || stageOf(batch).stage !== undefined)
+    return false;
   return await sessions.sink.recordsWrite(await schemaOrCurrent(sessions, ports, batch));
 }
 
@@ -150,10 +175,71 @@ async function nextAttempt(
   batch: Batch,
   code: string | undefined,
 ): Promise<Batch> {
-  const { write: _ofLastAttempt, ...plan } = await planOfNextAttempt(sessions, ports, fence, batch, code);
-  const schema = await schemaOrCurrent(sessions, ports, { ...batch, ...plan });
-  const write = await planWrite(sessions, batch, schema, batch.write?.inputPartitions ?? batch.tasks);
-  return await replan(ports, fence, batch, { ...plan, ...write });
+  const input = inputOf(batch);
+  const planned = await planOfNextAttempt(sessions, ports, fence, input, code);
+  const { write: _ofLastAttempt, exchanges: _before, ...plan } = planned;
+  const schema = await schemaOrCurrent(sessions, ports, { ...input, ...plan });
+  const write = await planWrite(sessions, input, schema, await countOfInput(ports, input, plan));
+  return await replan(ports, fence, batch, await withStages(ports, fence, input, plan, write));
+}
+
+/** Returns the batch as it was before its tasks exchanged rows. */
+function inputOf(batch: Batch): Batch {
+  const { exchanges } = batch;
+  if (exchanges === undefined) return batch;
+  return { ...batch, partitionsKey: exchanges.inputKey, tasks: exchanges.inputTasks };
+}
+
+/** Returns the number of the source's partitions. If the plan is gone, it is planned anew later. */
+async function countOfInput(
+  { store }: Ports,
+  input: Batch,
+  { partitionsKey }: Pick<Batch, "partitionsKey">,
+): Promise<number> {
+  const recorded = input.exchanges === undefined ? input.write?.inputPartitions : undefined;
+  if (recorded !== undefined) return recorded;
+  try {
+    return (await readPlanHeader(store, partitionsKey)).count;
+  } catch (error) {
+    if (MillraceError.is(error) && error.code === "PARTITIONS_MISSING") return input.tasks;
+    throw error;
+  }
+}
+
+/**
+ * Adds to the plan of an attempt how its tasks write, and how they exchange rows before. The
+ * partitions file says that too, so it is written again if this has changed.
+ */
+async function withStages(
+  ports: Ports,
+  fence: Fence,
+  input: Batch,
+  plan: Omit<PlanOfAttempt, "write" | "exchanges">,
+  planned: PlannedWrite,
+): Promise<PlanOfAttempt> {
+  const write = optional("write", planned.write);
+  const file = await readPlan(ports, { ...input, ...plan });
+  if (MillraceError.is(file)) return { ...plan, ...write };
+  const { exchange, ordering, ...before } = file;
+  const stages = plannedStages(planned, before.partitions.length, writtenAt(input));
+  const isSame =
+    JSON.stringify(stages) ===
+    JSON.stringify({ ...optional("exchange", exchange), ...optional("ordering", ordering) });
+  const name = planName(input.batchId, fence.epoch, ports.runtime.newId());
+  const partitionsKey = isSame
+    ? plan.partitionsKey
+    : await writePartitionsFile(ports.store, name, { ...before, ...stages });
+  return {
+    ...plan,
+    partitionsKey,
+    ...write,
+    ...exchangesOf(planned, partitionsKey, before.partitions.length),
+  };
+}
+
+/** Returns when the write of the batch was planned first. */
+function writtenAt(batch: Batch): number {
+  return batch.write?.plannedAt ?? batch.firstPlannedAt;
 }
 
 /** Makes the write of a batch that is planned again. The decision to write it stands. */
@@ -162,9 +248,10 @@ async function planWrite(
   batch: Batch,
   schema: Schema,
   inputPartitions: number,
-): Promise<Pick<Batch, "write">> {
-  const plannedAt = batch.write?.plannedAt ?? batch.firstPlannedAt;
-  return (await sink.planWrite(schema, { ...batch, plannedAt }, inputPartitions)) ?? {};
+): Promise<PlannedWrite> {
+  const request = { ...batch, plannedAt: writtenAt(batch) };
+  // Only in the first attempt may the sink decide that there is nothing to write.
+  return (await sink.planWrite(schema, request, inputPartitions)) as PlannedWrite;
 }
 
 /**
@@ -229,12 +316,16 @@ async function planAnew(
   // The rows that a simple reader returned while planning may be gone, too, and may have had
   // another schema. Its task finds no file under this key, and reads the rows again.
   const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
-  const key = await writePartitionsFile(ports.store, name, { schema, partitions, start, end, ...rows });
   const planId = ports.runtime.newId();
+  const planned = await planWrite(sessions, { ...batch, planId }, schema, partitions.length);
+  const stages = plannedStages(planned, partitions.length, writtenAt(batch));
+  const file = { schema, partitions, start, end, ...rows, ...stages };
+  const key = await writePartitionsFile(ports.store, name, file);
   return await replan(ports, fence, batch, {
     partitionsKey: key,
     ...recordedSchema(ports, schema),
-    ...(await planWrite(sessions, { ...batch, planId }, schema, partitions.length)),
+    ...optional("write", planned.write),
+    ...exchangesOf(planned, key, partitions.length),
     tasks: Math.max(1, partitions.length),
     planId,
     ...optional("code", code),

@@ -15,7 +15,7 @@ import { batchLocation } from "./messages.ts";
 import type { Batch } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { STEP_RETRY } from "./retry.ts";
-import type { SinkWrite } from "./sessions/sink-write.ts";
+import type { SinkWrite, WrittenRows } from "./sessions/sink-write.ts";
 import { withOpenBatch } from "./sink-position.ts";
 
 const COMMIT_RETRY: RetryPolicy = { ...STEP_RETRY, attempts: 5 };
@@ -37,8 +37,8 @@ export interface CommitCall {
   readonly batch: Batch;
   readonly write: SinkWrite;
   readonly messages: readonly JsonValue[];
-  /** Number of rows that the tasks wrote. */
-  readonly rows: number;
+  /** What the tasks wrote. */
+  readonly written: WrittenRows;
   readonly context: BatchContext;
   readonly watch: CallWatch;
 }
@@ -70,11 +70,11 @@ export async function commitOrCollectItems(ports: Ports, call: CommitCall): Prom
 }
 
 async function commit(ports: Ports, call: CommitCall): Promise<CommitOutcome> {
-  const { batch, write, messages, rows, context, watch } = call;
+  const { batch, write, messages, written, context, watch } = call;
   const where = batchLocation(batch);
   try {
     const returned = await retry(ports.runtime, COMMIT_RETRY, () =>
-      watch.callSink("commit()", where, () => write.commit(messages, rows, context)),
+      watch.callSink("commit()", where, () => write.commit(messages, written, context)),
     );
     return isHint(returned) ? { lastCommit: returned } : {};
   } catch (error) {
@@ -104,7 +104,7 @@ export async function outcomeAfter(failure: MillraceError, call: CommitCall): Pr
  * `SINK_FAILED`, `LEDGER_BEHIND_SINK`, `SINK_BEHIND_LEDGER`.
  */
 export async function hasLanded(
-  { batch, write, context, watch }: Omit<CommitCall, "messages" | "rows">,
+  { batch, write, context, watch }: Omit<CommitCall, "messages" | "written">,
   failed = "failed after commit() had failed",
 ): Promise<boolean> {
   const lookup = write.asked as Partial<SupportsCommitLookup & SupportsNewestBatch>;

@@ -117,7 +117,10 @@ async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: st
   const head = await ledger.head(pipeline);
   const openBatch =
     head?.openBatchId === undefined ? undefined : await ledger.batch(pipeline, head.openBatchId);
-  return (key) => head !== undefined && isDeletablePlan(key, head, openBatch?.partitionsKey);
+  // The partitions of the source are needed again if the attempt is aborted.
+  const needed = openBatch === undefined ? [] : [openBatch.partitionsKey, openBatch.exchanges?.inputKey];
+  const open = new Set(needed.flatMap((key) => (key === undefined ? [] : [key, rowsKeyBeside(key)])));
+  return (key) => head !== undefined && isDeletablePlan(key, head, open);
 }
 
 /**
@@ -125,11 +128,10 @@ async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: st
  * never recorded and its epoch is over: then no run can record it any more. Messages of an open
  * batch are always kept.
  */
-function isDeletablePlan(key: string, head: Head, openPartitionsKey: string | undefined): boolean {
+function isDeletablePlan(key: string, head: Head, open: ReadonlySet<string>): boolean {
   const plan = parseBatchKey(key);
   if (plan === undefined) return false;
-  if (openPartitionsKey !== undefined && [openPartitionsKey, rowsKeyBeside(openPartitionsKey)].includes(key))
-    return false;
+  if (open.has(key)) return false;
   const isClosed = plan.batchId < head.nextBatchId && plan.batchId !== head.openBatchId;
   return isClosed || (plan.epoch !== undefined && plan.epoch < head.epoch);
 }

@@ -9,6 +9,7 @@ import type { NamedRow } from "../contract/stream-reader.ts";
 import { intervalOf, triggerKind, triggerOf } from "../contract/trigger.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
+import { type PlannedStage, planStage } from "../engine/plan-stage.ts";
 import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../engine/run/loop.ts";
@@ -185,6 +186,11 @@ class KitSteps implements RunSteps {
     return undefined;
   }
 
+  async planStage({ run }: PlannedBatch): Promise<PlannedStage> {
+    const { sessions, ports } = this.#parts;
+    return await planStage(sessions, ports, run);
+  }
+
   async #writePartition(run: BatchRun, partition: number): Promise<MillraceError | undefined> {
     const { sessions, ports, options, recorder } = this.#parts;
     const { signal } = new AbortController();
@@ -209,7 +215,7 @@ class KitSteps implements RunSteps {
     return ended;
   }
 
-  async #committed(run: BatchRun, batch: Batch): Promise<CommittedBatch> {
+  async #committed({ stage: _stage, ...run }: BatchRun, batch: Batch): Promise<CommittedBatch> {
     const { ports, recorder } = this.#parts;
     const tasks = await ports.ledger.tasks(run);
     return {

@@ -186,7 +186,7 @@ export class TableWriter extends DataSourceArrowWriter<unknown> {
   override async commit(messages: readonly unknown[], batch: BatchContext): Promise<unknown> {
     const write = await this.#finalizing(batch);
     for (const message of messages) await write.onDataWriterCommit(message);
-    return await write.commit(messages, UNKNOWN_ROWS, batch);
+    return await write.commit(messages, { rows: UNKNOWN_ROWS, counts: {} }, batch);
   }
 
   override async abort(messages: readonly unknown[], batch: BatchContext): Promise<void> {

@@ -23,6 +23,7 @@ import type {
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
+  PlanOfStage,
 } from "../../shared/engine/ports/ledger.ts";
 import type {
   Action,
@@ -33,6 +34,7 @@ import type {
 } from "../../shared/engine/ports/manual-operations.ts";
 import * as manual from "../../shared/engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../shared/engine/ports/refusals.ts";
+import { stageOf } from "../../shared/engine/ports/stages.ts";
 import type {
   CommitAuthorization,
   CommitClaim,
@@ -68,8 +70,8 @@ export const NO_RECORDS: Records = {
 const DIGITS = 12;
 const number = (value: number): string => String(value).padStart(DIGITS, "0");
 const batchKey = (pipeline: string, batchId: number): string => `${pipeline}/${number(batchId)}`;
-const attemptKey = ({ pipeline, incarnation, batchId, attempt }: Omit<TaskKey, "partition">): string =>
-  `${pipeline}/${incarnation}/${number(batchId)}/${number(attempt)}/`;
+const attemptKey = ({ pipeline, incarnation, batchId, attempt, stage }: Omit<TaskKey, "partition">): string =>
+  `${pipeline}/${incarnation}/${number(batchId)}/${number(attempt)}/${stage ?? "write"}/`;
 const taskKey = (key: TaskKey): string => attemptKey(key) + number(key.partition);
 
 /** The values whose keys begin with `prefix`, ordered by key. */
@@ -124,6 +126,10 @@ export class MemoryLedger implements Ledger {
     return this.#change(steps.replanned(fence, batch, now, plan));
   }
 
+  async planStage(fence: Fence, batch: Batch, plan: PlanOfStage): Promise<Batch> {
+    return this.#change(steps.stagePlanned(fence, batch, plan));
+  }
+
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
     return this.#changeSlot(key, taskRecorded(task)).slot.task ?? task;
   }
@@ -140,7 +146,10 @@ export class MemoryLedger implements Ledger {
   async dropTasks(fence: Fence, batch: Batch, dropped: readonly Task[]): Promise<void> {
     this.#apply(steps.undecided(fence, batch));
     const writers = new Map(
-      dropped.map(({ partition, writerId }) => [taskKey({ ...batch, partition }), writerId]),
+      dropped.map(({ partition, writerId }) => [
+        taskKey({ ...batch, ...stageOf(batch), partition }),
+        writerId,
+      ]),
     );
     const { tasks } = this.records;
     const isKept = (key: string) => writers.get(key) !== tasks[key]?.writerId;

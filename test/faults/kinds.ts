@@ -74,3 +74,6 @@ export function canBeLate(name: string): boolean {
 export function callName(name: string, time: number): string {
   return time === 1 ? name : `${name} #${time}`;
 }
+
+/** The calls after which nothing can be undone. */
+export const FINAL_CALLS: ReadonlySet<string> = new Set(["sink.commit", "source.commit"]);

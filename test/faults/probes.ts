@@ -14,7 +14,7 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import type { BatchRun, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
-import type { TaskResult, WriteRequest } from "../../shared/engine/write/task.ts";
+import type { TaskResult, WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { SqliteConnection } from "../../shared/platform/embedded/sqlite-connection.ts";
 import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
 import { runAfterPowerLoss, storeAfterPowerLoss } from "./power-loss.ts";

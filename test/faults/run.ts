@@ -3,13 +3,15 @@ import type { BatchContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { finalize } from "../../shared/engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../../shared/engine/plan.ts";
+import { planStage } from "../../shared/engine/plan-stage.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../../shared/engine/run/loop.ts";
 import { limitOf, type RunPolicy } from "../../shared/engine/run/policy.ts";
 import { openSessions, type Sessions } from "../../shared/engine/sessions/open-sessions.ts";
-import { type WriteRequest, write } from "../../shared/engine/write/task.ts";
+import { write } from "../../shared/engine/write/task.ts";
+import type { WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { FaultyStore, faultyLedger } from "./faulty-ports.ts";
-import { callName, canHappen, type Fault } from "./kinds.ts";
+import { callName, canHappen, type Fault, FINAL_CALLS } from "./kinds.ts";
 import { numbersPipeline } from "./numbers.ts";
 import { injected, noticeFence, type RunOptions, type Sleeper, Step } from "./run-parts.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -24,8 +26,6 @@ const MOST_DENIALS = 6;
 /** How long an attempt of a task may take, like the timeout of a function. */
 const TASK_MILLISECONDS = 20_000;
 const MAX_BATCHES = 20;
-/** The calls after which nothing can be undone. */
-const FINAL_CALLS: ReadonlySet<string> = new Set(["sink.commit", "source.commit"]);
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 let runs = 0;
@@ -153,6 +153,10 @@ export class Run {
         for (const partition of planned.todo) await this.#task(planned, partition);
         return undefined;
       },
+      planStage: ({ run }) =>
+        this.#step("planStage", () =>
+          this.open().then(({ sessions, ports }) => planStage(sessions, ports, run)),
+        ),
       finalize: (planned) => this.#step("finalize", () => this.#finalize(planned)),
     };
   }

@@ -4,7 +4,7 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import type { BatchRun } from "../../shared/engine/ports/ledger.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import type { Ports } from "../../shared/engine/ports/runtime.ts";
-import type { TaskResult, WriteRequest } from "../../shared/engine/write/task.ts";
+import type { TaskResult, WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
 import { Clock } from "../support/clock.ts";
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { TaskPool } from "../../local/task-pool.ts";
-import type { WriteRequest } from "../../shared/engine/write/task.ts";
+import type { WriteRequest } from "../../shared/engine/write/task-request.ts";
 
 const run = { pipeline: "p", incarnation: "i", epoch: 1, batchId: 0, attempt: 1, partitionsKey: "k" };
 const request: WriteRequest = { run, partition: 0, attemptNumber: 0 };

@@ -8,7 +8,7 @@ import { ThreadTasks } from "../../local/thread-tasks.ts";
 import type { WorkerSetup } from "../../local/wire.ts";
 import { causeOf, MillraceError, toMillraceError } from "../../shared/contract/errors.ts";
 import type { Pipeline } from "../../shared/contract/pipeline.ts";
-import { type TaskResult, taskLocation, type WriteRequest } from "../../shared/engine/write/task.ts";
+import { type TaskResult, taskLocation, type WriteRequest } from "../../shared/engine/write/task-request.ts";
 import type { Job } from "./job.ts";
 import { pipelineOf } from "./pipelines.ts";
 import { asWorker } from "./sources/side.ts";

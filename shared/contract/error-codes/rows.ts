@@ -23,6 +23,11 @@ export const CHANGES = {
     do: "find out who deletes files in the pipeline's store; nothing is lost",
     again: "next run",
   },
+  SPILL_FAILED: {
+    means: "rows that a task puts aside while it sorts them could not be written or read again",
+    do: "see the cause: mostly the disk is full, or files were deleted while a task was running",
+    again: "in a task, yes",
+  },
   ROW_LEVEL_INVALID: {
     means: "a table's row-level operation lacks a method, or has row ids that may be null",
     do: "correct the table's operation",

@@ -107,10 +107,27 @@ export interface Batch {
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
-  /** How the tasks of the attempt write to a table. */
+  /** How the tasks of the attempt write to a table. Absent while they still exchange rows. */
   readonly write?: TableWrite;
+  /** Present if the tasks of the attempt exchange rows before they write. */
+  readonly exchanges?: Exchanges;
   /** Why the attempt was aborted, or why it has not ended yet. */
   readonly error?: ErrorRecord;
+}
+
+/**
+ * How far an attempt has come whose tasks exchange rows before they write. The fields
+ * `partitionsKey` and `tasks` of its batch are those of the stage that runs.
+ */
+export interface Exchanges {
+  /** Number of exchanges, at least 1. */
+  readonly count: number;
+  /** Number of exchanges that are done. The tasks write once it is `count`. */
+  readonly done: number;
+  /** Key of the partitions file with the partitions of the source. */
+  readonly inputKey: string;
+  /** Number of tasks that read the partitions of the source. */
+  readonly inputTasks: number;
 }
 
 /** What the sink has of a pipeline, as far as the ledger knows. */
@@ -134,6 +151,8 @@ export interface BatchRun {
   /** Absent for a batch of an older version. */
   readonly planId?: string;
   readonly attempt: number;
+  /** The stage of the tasks if they exchange rows, from 0. Absent if they write. */
+  readonly stage?: number;
   readonly partitionsKey: string;
   /** The head's `lastCommit`: a hint for the sink of at most 1 KiB. */
   readonly lastCommit?: JsonValue;
@@ -203,6 +222,7 @@ export interface NewBatch
     | "tasks"
     | "schema"
     | "write"
+    | "exchanges"
   > {
   readonly now: number;
 }
@@ -214,8 +234,11 @@ export interface NewBatch
  */
 export type PlanOfAttempt = Pick<
   NewBatch,
-  "partitionsKey" | "schema" | "code" | "tasks" | "planId" | "write"
+  "partitionsKey" | "schema" | "code" | "tasks" | "planId" | "write" | "exchanges"
 >;
+
+/** The plan of an attempt's next stage. */
+export type PlanOfStage = Pick<Batch, "partitionsKey" | "tasks" | "write">;
 
 export interface Decision {
   readonly to: "committing" | "aborting";
@@ -273,6 +296,11 @@ export interface Ledger {
    * long that its task records have expired. `plan` replaces the plan of the last attempt.
    */
   replan(fence: Fence, batch: Batch, now: number, plan?: PlanOfAttempt): Promise<Batch>;
+  /**
+   * Records the plan of the next stage of an attempt, if the attempt is `planned` and still has the
+   * plan of `batch`. Otherwise nothing changes. Returns the current batch.
+   */
+  planStage(fence: Fence, batch: Batch, plan: PlanOfStage): Promise<Batch>;
   /**
    * Records a finished task unless one is already recorded under its key, and returns the recorded
    * one. It does not check the epoch: a late writer of a run that lost the pipeline may still win,

@@ -146,6 +146,7 @@ export function skipped(fence: Fence, batch: Batch, skip: Skip): BatchTransition
         tasks: 0,
         planId,
         skipped: action,
+        exchanges: undefined,
         plannedAt: at,
         finishedAt: undefined,
         progress: undefined,

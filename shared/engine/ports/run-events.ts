@@ -46,6 +46,16 @@ export type RunEvent =
       readonly execution?: string;
     }
   | {
+      /** The tasks of a batch have exchanged their rows, and the next stage begins. */
+      readonly type: "exchanged";
+      readonly batchId: number;
+      readonly attempt: number;
+      /** Number of partitions of the next stage. */
+      readonly partitions: number;
+      /** Number of partitions that still have to be written. */
+      readonly todo: number;
+    }
+  | {
       readonly type: "planned";
       readonly batchId: number;
       readonly attempt: number;

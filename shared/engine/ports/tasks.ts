@@ -5,6 +5,8 @@ export interface TaskKey {
   readonly incarnation: string;
   readonly batchId: number;
   readonly attempt: number;
+  /** The stage of a task that exchanges rows, from 0. Absent for a task that writes. */
+  readonly stage?: number;
   readonly partition: number;
 }
 
@@ -51,6 +53,8 @@ export interface Task {
   readonly recordedAt: number;
   /** Values of the write's metrics, by their names. */
   readonly metrics?: Readonly<Record<string, number>>;
+  /** Numbers of rows that an engine's writer counted, by name, for the summary of the write. */
+  readonly counts?: Readonly<Record<string, number>>;
 }
 
 /**

@@ -14,6 +14,7 @@ import type {
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
+  PlanOfStage,
 } from "./ledger.ts";
 import { identityOf } from "./position.ts";
 import { conflict, tooManyItems } from "./refusals.ts";
@@ -122,7 +123,7 @@ export function replanned(
   fence: Fence,
   batch: Batch,
   now: number,
-  { partitionsKey, schema, code, tasks, planId, write }: PlanOfAttempt = batch,
+  { partitionsKey, schema, code, tasks, planId, write, exchanges }: PlanOfAttempt = batch,
 ): BatchTransition {
   const { batchId, attempt } = batch;
   return {
@@ -138,6 +139,7 @@ export function replanned(
         tasks,
         planId,
         write,
+        exchanges,
         finishedAt: undefined,
         progress: undefined,
       },
@@ -146,6 +148,30 @@ export function replanned(
       fencedOrMissingError(fence, batchId, current) ??
       conflict(fence.pipeline, batchId, `attempt ${attempt} cannot be followed by another`),
   };
+}
+
+/**
+ * Records the plan of the next stage. The plan that it replaces is compared, so that of two steps
+ * at once only one plans the stage. Throws `LEDGER_CONFLICT` if there is no next stage.
+ */
+export function stagePlanned(
+  fence: Fence,
+  batch: Batch,
+  { partitionsKey, tasks, write }: PlanOfStage,
+): BatchTransition {
+  const { batchId, attempt, exchanges } = batch;
+  if (exchanges === undefined || exchanges.done === exchanges.count)
+    throw conflict(fence.pipeline, batchId, "its tasks write already, so it has no next stage");
+  return batchTransition(fence, batch, {
+    where: [
+      {
+        attempt: equal(attempt),
+        state: equal<BatchState>("planned"),
+        partitionsKey: equal(batch.partitionsKey),
+      },
+    ],
+    set: { partitionsKey, tasks, write, exchanges: { ...exchanges, done: exchanges.done + 1 } },
+  });
 }
 
 /**
@@ -174,7 +200,13 @@ export function undecided(fence: Fence, batch: Batch): BatchTransition {
   const { batchId, attempt } = batch;
   return {
     ...batchTransition(fence, batch, {
-      where: [{ attempt: equal(attempt), state: equal<BatchState>("planned") }],
+      where: [
+        {
+          attempt: equal(attempt),
+          state: equal<BatchState>("planned"),
+          partitionsKey: equal(batch.partitionsKey),
+        },
+      ],
       set: {},
     }),
     refusal: (current) =>

@@ -3,6 +3,7 @@ import { optional } from "../../contract/optional.ts";
 import type { FinalizeResult } from "../finalize.ts";
 import { besides } from "../first-cause.ts";
 import type { PlannedBatch, PlanResult } from "../plan.ts";
+import type { PlannedStage } from "../plan-stage.ts";
 import type { Batch } from "../ports/ledger.ts";
 import type { BatchProgress } from "../ports/records.ts";
 import type { RunEvent } from "../ports/run-events.ts";
@@ -32,6 +33,8 @@ export interface RunSteps {
    * "interrupted" if tasks are left for the next run.
    */
   write(planned: PlannedBatch): Promise<MillraceError | "interrupted" | undefined>;
+  /** Plans the next stage of a batch whose tasks have exchanged their rows. */
+  planStage(planned: PlannedBatch): Promise<PlannedStage>;
   /** Ends the batch. `failure` is the error of its tasks. */
   finalize(planned: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult>;
 }
@@ -130,21 +133,42 @@ class Run {
     return { outcome: "idle" };
   }
 
+  /** Runs the tasks of a batch, stage after stage. */
+  async #stages(planned: PlannedBatch): Promise<StagesEnd> {
+    const { onEvent } = this.#control;
+    let last = planned;
+    for (;;) {
+      const failure = await this.#steps.write(last);
+      if (failure !== undefined || last.run.stage === undefined) return { failure, last };
+      const stage = await this.#steps.planStage(last);
+      const { batchId, attempt, tasks: partitions } = stage.batch;
+      onEvent({ type: "exchanged", batchId, attempt, partitions, todo: stage.todo.length });
+      last = { ...last, ...stage };
+    }
+  }
+
   /** Runs one batch to its end. If the run is told to stop, the batch is left to the next run. */
   async #batch(planned: PlannedBatch): Promise<Round> {
     const { onEvent } = this.#control;
     const { batch, todo, resumed, latest, warning, loss } = planned;
     const { batchId, attempt, start, end, tasks: partitions } = batch;
-    const range = { batchId, attempt, start, end, partitions };
-    onEvent({ type: "planned", ...range, ...optional("latest", latest), todo: todo.length, resumed });
+    const range = { batchId, attempt, start, end };
+    onEvent({
+      type: "planned",
+      ...range,
+      partitions,
+      ...optional("latest", latest),
+      todo: todo.length,
+      resumed,
+    });
     for (const problem of [warning, loss])
       if (problem !== undefined) onEvent({ type: "warning", error: problem.toRecord() });
 
-    const failure = await this.#steps.write(planned);
+    const { failure, last } = await this.#stages(planned);
     if (failure === "interrupted") return { outcome: "interrupted" };
 
     // The recorded failure lacks the cause, which only this process knows.
-    const ended = await this.#steps.finalize(planned, failure).catch((error: unknown) => {
+    const ended = await this.#steps.finalize(last, failure).catch((error: unknown) => {
       throw besides(failure, error);
     });
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
@@ -152,7 +176,8 @@ class Run {
     const figures = { rows, bytes, ...optional("metrics", metrics) };
     const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);
     const isCommitted = state === "committed";
-    onEvent({ type: "batch", ...range, state: isCommitted ? state : "aborted", ...figures, milliseconds });
+    const written = { partitions: ended.batch.tasks, ...figures, milliseconds };
+    onEvent({ type: "batch", ...range, state: isCommitted ? state : "aborted", ...written });
     const record = progressOf(ended.batch);
     if (record !== undefined) onEvent({ type: "batchProgress", progress: record });
 
@@ -162,6 +187,13 @@ class Run {
     const error = ended.failure ?? failure ?? recordedAbortError(ended.batch);
     return { outcome, error: withWayOut(error, ended.batch) };
   }
+}
+
+/** What the stages of a batch ended with. */
+interface StagesEnd {
+  readonly failure: MillraceError | "interrupted" | undefined;
+  /** The batch as its last stage was planned. */
+  readonly last: PlannedBatch;
 }
 
 /** The error of a batch that was tried before also names the command that ends the batch. */

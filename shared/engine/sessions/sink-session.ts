@@ -33,7 +33,7 @@ import {
   notV1,
   withDisposition,
 } from "./sink-table.ts";
-import { SinkWrite } from "./sink-write.ts";
+import { type PlannedStages, SinkWrite } from "./sink-write.ts";
 
 /** What the engine asks of writers in the form of PySpark's API. A writer may still refuse. */
 const WRITER_CAPABILITIES: ReadonlySet<TableCapability> = new Set<TableCapability>([
@@ -52,9 +52,14 @@ export interface WriteRequest {
   readonly plannedAt: number;
   /** True in the step that plans the batch: only this step learns the real save mode. */
   readonly isPlanning?: boolean;
+  /** True in a step that plans an attempt: it asks how rows are distributed and sorted. */
+  readonly asksRequirement?: boolean;
   /** Present if the batch was skipped by hand: it adds nothing and must replace nothing either. */
   readonly skipped?: Batch["skipped"];
 }
+
+/** How the tasks of a batch write, and how they exchange rows before. */
+export interface PlannedWrite extends PlannedStages, Pick<Batch, "write"> {}
 
 /** The sink of a pipeline: creates its writes and the contexts that they receive. */
 export class SinkSession {
@@ -99,6 +104,8 @@ export class SinkSession {
       isWriter,
       asked: isWriter ? (write as WriterWrite).writer : table,
       match,
+      asksRequirement: request.asksRequirement === true,
+      arrangement: pipeline.source.arrangement,
       where,
       newId: () => this.#ports.runtime.newId(),
     });
@@ -115,20 +122,33 @@ export class SinkSession {
   }
 
   /**
-   * Makes the write in the step that plans a batch, and returns what the ledger records of it:
-   * nothing of writers in the form of PySpark's API. Returns `undefined` if the sink decides by the
-   * save mode that there is nothing to write. Errors as those of `write`, and `FACTORY_NOT_JSON`,
-   * `FACTORY_TOO_LARGE`.
+   * Makes the write in the step that plans a batch. Returns how its tasks exchange rows; if they do
+   * not, also what the ledger records of the write: nothing of writers in the form of PySpark's API.
+   * Returns `undefined` if the sink decides by the save mode that there is nothing to write. Errors
+   * as those of `write`, and `DISTRIBUTION_INVALID`, `FACTORY_NOT_JSON`, `FACTORY_TOO_LARGE`.
    */
   async planWrite(
     schema: Schema,
     request: WriteRequest,
     inputPartitions: number,
-  ): Promise<Pick<Batch, "write"> | undefined> {
+  ): Promise<PlannedWrite | undefined> {
     const table = await this.#table(schema);
-    if (isWriterTable(table)) return {};
-    const write = await this.#open(table, schema, request);
-    return write === undefined ? undefined : optional("write", await write.plan(inputPartitions));
+    const isPlain = isWriterTable(table) && this.#pipeline.source.arrangement === undefined;
+    if (isPlain) return { exchanges: [], ordering: [], isTransformed: false };
+    const write = await this.#open(table, schema, { ...request, asksRequirement: true });
+    if (write === undefined) return undefined;
+    const stages = write.stages(inputPartitions);
+    if (stages.exchanges.length > 0) return stages;
+    return { ...stages, ...optional("write", await write.plan(inputPartitions)) };
+  }
+
+  /**
+   * Creates the write of a step between planning and writing. Returns `undefined` for writers in the
+   * form of PySpark's API, which know nothing of exchanges. Errors as those of `write`.
+   */
+  async writeOfStage(schema: Schema, request: WriteRequest): Promise<SinkWrite | undefined> {
+    const table = await this.#table(schema);
+    return isWriterTable(table) ? undefined : ((await this.#open(table, schema, request)) as SinkWrite);
   }
 
   /** True if the ledger records the write of a batch. */

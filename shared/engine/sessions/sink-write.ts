@@ -1,5 +1,6 @@
 import type { RecordBatch } from "apache-arrow";
 import type { ColumnMatch } from "../../arrow/match-columns.ts";
+import type { Arrangement } from "../../contract/arrangement.ts";
 import type { BatchContext, TaskContext } from "../../contract/context.ts";
 import type { ErrorLocation } from "../../contract/errors.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
@@ -9,11 +10,14 @@ import type {
   DataWriterFactory,
   StreamingDataWriterFactory,
 } from "../../contract/write/data-writer.ts";
+import type { SortOrder } from "../../contract/write/distribution.ts";
 import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
 import type { V1Write, Write } from "../../contract/write/write.ts";
 import type { LogicalWriteInfo, PhysicalWriteInfo } from "../../contract/write/write-info.ts";
+import type { PlannedExchange } from "../partitions-format.ts";
 import type { TableWrite } from "../ports/ledger.ts";
+import { type SortingOptions, sortedRows } from "../shuffle/sorted-rows.ts";
 import {
   BATCH_WRITE,
   checkImplementation,
@@ -21,9 +25,33 @@ import {
   STREAMING_WRITE,
   WRITER_FACTORY,
 } from "./check-implementation.ts";
+import type { EngineWrite, Exchange, RowTransform } from "./engine-write.ts";
 import { guard } from "./guard.ts";
+import { type Requirement, requirementOf } from "./requirement.ts";
 import { recordedFactory, restoreFactory } from "./table-factory.ts";
 import { V1BatchWrite } from "./v1-write.ts";
+
+/** The exchanges of rows before a write. */
+export interface PlannedStages {
+  readonly exchanges: readonly Exchange[];
+  /** The order in which a writer gets the rows of its task. */
+  readonly ordering: readonly SortOrder[];
+  /** True if the rows of the last exchange are those that the writers get. */
+  readonly isTransformed: boolean;
+}
+
+/** The rows that all tasks of a batch wrote. */
+export interface WrittenRows {
+  readonly rows: number;
+  /** Numbers of rows that an engine's writers counted, by name. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** How the rows of a writer are prepared. */
+export interface RowsOptions extends SortingOptions {
+  readonly ordering?: readonly SortOrder[];
+  readonly isTransformed: boolean;
+}
 
 /** What a write is made of. */
 export interface SinkWriteParts {
@@ -38,6 +66,10 @@ export interface SinkWriteParts {
   readonly asked: object;
   /** How rows are matched with the columns of the table. Absent if they are written as they are. */
   readonly match: ColumnMatch | undefined;
+  /** True in a step that plans: only it asks the write how rows are distributed and sorted. */
+  readonly asksRequirement: boolean;
+  /** How the pipeline wants them. */
+  readonly arrangement: Arrangement | undefined;
   readonly where: ErrorLocation;
   newId(): string;
 }
@@ -50,12 +82,19 @@ type Physical =
 export class SinkWrite {
   readonly #parts: SinkWriteParts;
   readonly #physical: Physical;
+  readonly #requirement: Requirement;
   /** The metrics that tasks and driver report. */
   readonly metrics: readonly CustomMetric[];
 
-  private constructor(parts: SinkWriteParts, physical: Physical, metrics: readonly CustomMetric[]) {
+  private constructor(
+    parts: SinkWriteParts,
+    physical: Physical,
+    requirement: Requirement,
+    metrics: readonly CustomMetric[],
+  ) {
     this.#parts = parts;
     this.#physical = physical;
+    this.#requirement = requirement;
     this.metrics = metrics;
   }
 
@@ -65,13 +104,14 @@ export class SinkWrite {
     const askMetrics = () =>
       guard("SINK_FAILED", "supportedCustomMetrics() failed", where, () => write.supportedCustomMetrics());
     if (isStream) {
-      // As in Spark, a stream is asked for its metrics after the write of the batch.
+      // As in Spark, a stream is asked for its requirements and metrics after the write of the batch.
       const physical = await openPhysical(parts);
-      return new SinkWrite(parts, physical, await askMetrics());
+      return new SinkWrite(parts, physical, await askRequirement(parts), await askMetrics());
     }
+    const requirement = await askRequirement(parts);
     const metrics = await askMetrics();
     try {
-      return new SinkWrite(parts, await openPhysical(parts), metrics);
+      return new SinkWrite(parts, await openPhysical(parts), requirement, metrics);
     } catch (error) {
       await reportedMetrics(parts);
       throw error;
@@ -89,10 +129,36 @@ export class SinkWrite {
     return this.#parts.asked;
   }
 
-  /** Returns the rows in the columns of the table. Error: `ROW_MISMATCH`. */
-  matched(batches: AsyncIterable<RecordBatch>): AsyncIterable<RecordBatch> {
-    const { match } = this.#parts;
-    return match === undefined ? batches : matchedBatches(batches, match);
+  /** Returns how tasks exchange rows before they write, and in which order a writer gets them. */
+  stages(inputPartitions: number): PlannedStages {
+    const { spec, ordering } = this.#requirement;
+    const own = this.#engine.exchanges?.(inputPartitions) ?? [];
+    const required = spec === undefined ? [] : [{ transform: transformOf(this.#parts), spec }];
+    return { exchanges: [...own, ...required], ordering, isTransformed: spec !== undefined };
+  }
+
+  /** Returns what a task of an exchange makes of its rows. */
+  exchangeTransform({ stage, inputPartitions }: PlannedExchange): RowTransform {
+    return this.#engine.exchanges?.(inputPartitions)[stage]?.transform ?? transformOf(this.#parts);
+  }
+
+  /**
+   * Returns the rows that a writer gets: in the columns of the table, and sorted. Errors:
+   * `ROW_MISMATCH`, and those of the transform.
+   */
+  rowsToWrite(
+    batches: AsyncIterable<RecordBatch>,
+    task: TaskContext,
+    { ordering = [], isTransformed, ...sorting }: RowsOptions,
+  ): AsyncIterable<RecordBatch> {
+    const transform = transformOf(this.#parts);
+    const rows = isTransformed ? batches : transform.apply(batches, task);
+    if (ordering.length === 0) return rows;
+    return sortedRows(rows, transform.schema, ordering, sorting);
+  }
+
+  get #engine(): EngineWrite {
+    return this.#parts.write as EngineWrite;
   }
 
   /** True if the write hears of each message before it commits or aborts. */
@@ -101,7 +167,8 @@ export class SinkWrite {
   }
 
   /** Returns the summary of an append. Overwrites have none, as in Spark. */
-  #summaryOf(rows: number): WriteSummary | undefined {
+  #summaryOf({ rows, counts }: WrittenRows): WriteSummary | undefined {
+    if (this.#engine.summaryOf !== undefined) return this.#engine.summaryOf(counts);
     const { saveMode } = this.#parts.info;
     return saveMode === "overwrite" ? undefined : { kind: "InsertSummary", numInsertedRows: rows };
   }
@@ -186,10 +253,9 @@ export class SinkWrite {
     if (this.#physical.kind === "batch") await this.#physical.write.onDataWriterCommit(message);
   }
 
-  /** `rows` is the number of rows that the tasks wrote. */
-  commit(messages: readonly unknown[], rows: number, batch: BatchContext): Awaitable<unknown> {
+  commit(messages: readonly unknown[], written: WrittenRows, batch: BatchContext): Awaitable<unknown> {
     return this.#physical.kind === "batch"
-      ? this.#physical.write.commit(messages, this.#summaryOf(rows), batch)
+      ? this.#physical.write.commit(messages, this.#summaryOf(written), batch)
       : this.#physical.write.commit(batch.batchId, messages, batch);
   }
 
@@ -219,6 +285,22 @@ function restorerOf(
   const { write } = physical;
   if (write.restoreStreamingWriterFactory === undefined) return undefined;
   return { method: "restoreStreamingWriterFactory", call: () => write.restoreStreamingWriterFactory?.(copy) };
+}
+
+async function askRequirement(parts: SinkWriteParts): Promise<Requirement> {
+  const { write, arrangement, where, asksRequirement } = parts;
+  if (!asksRequirement) return { ordering: [] };
+  return await requirementOf(write, transformOf(parts).schema, arrangement, where);
+}
+
+/** Returns what makes the rows of the writers: the write itself, or the match of the columns. */
+function transformOf({ write, match, info }: SinkWriteParts): RowTransform {
+  const own = (write as EngineWrite).transform;
+  if (own !== undefined) return own;
+  return {
+    schema: info.schema,
+    apply: (batches) => (match === undefined ? batches : matchedBatches(batches, match)),
+  };
 }
 
 async function* matchedBatches(

@@ -77,3 +77,10 @@ export interface ShuffleSegment {
   readonly start: number;
   readonly end: number;
 }
+
+/** How much memory a task may use for rows that it splits or sorts. */
+export const SHUFFLE_MEMORY_BYTES: number = 64 * 1024 * 1024;
+/** How many bytes a task should get, unless the write says so: as in Spark, 64 MiB. */
+export const TARGET_BYTES: number = 64 * 1024 * 1024;
+/** The number of buckets unless the write says so: as in Spark, 200. */
+export const DEFAULT_BUCKETS = 200;

@@ -11,6 +11,8 @@ import { guard } from "../sessions/guard.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
 import type { SimplePartition } from "../sessions/simple-planner.ts";
 import { stopReader } from "../sessions/source-session.ts";
+import { readShuffled } from "../shuffle/read.ts";
+import type { ShuffledPartition } from "../shuffle/spec.ts";
 import type { TaskWatch } from "./watch.ts";
 
 /** The objects from which the rows of a task are read. */
@@ -37,6 +39,13 @@ interface OpenPartition {
 async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { schema, partition, rowsKey, count } = planned;
+  if (planned.exchangedSchema !== undefined) {
+    const rows = readShuffled(ports.store, planned.exchangedSchema, partition as ShuffledPartition, {
+      signal: context.signal,
+      where,
+    });
+    return openPartitionOf(toRecordBatches(planned.exchangedSchema, watch.watchRows(rows), where));
+  }
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);

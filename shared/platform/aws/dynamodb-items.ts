@@ -8,7 +8,7 @@ import { batchDigits } from "../../contract/keys.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
-import type { Batch, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
+import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../engine/ports/manual-operations.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
@@ -65,7 +65,10 @@ const HEAD: Partial<Attributes<Head>> = {
   lastInSink: (newest) => ({ lastInSink: json(newest) }),
 };
 
-const BATCH: Partial<Attributes<Batch>> = {
+/** The fields of a batch that are not stored as they are. */
+type JsonField = "start" | "end" | "latest" | "progress" | "error" | "skipped" | "write" | "exchanges";
+
+const BATCH: Pick<Attributes<Batch>, JsonField> = {
   start: (start) => ({ start: canonical(start) }),
   end: (end) => ({ end: canonical(end) }),
   latest: (latest) => ({ latest: canonical(latest) }),
@@ -73,6 +76,7 @@ const BATCH: Partial<Attributes<Batch>> = {
   error: (error) => ({ error: json(error) }),
   skipped: (action) => ({ skipped: json(action) }),
   write: (write) => ({ write: json(write) }),
+  exchanges: (exchanges) => ({ exchanges: json(exchanges) }),
 };
 
 /** Attribute names to use in conditions, for fields that are stored under another name. */
@@ -142,9 +146,9 @@ export function json(value: unknown): string | undefined {
 /**
  * Version of the items that this code writes. A head without one is of version 1, which had no plan
  * ids. In version 2 a commit message named one staged file. In version 3 every item beside a task's
- * key was its record.
+ * key was its record. In version 4 the tasks of a batch only wrote.
  */
-const FORMAT = 4;
+const FORMAT = 5;
 
 /**
  * Adds to the change of a head that acquires it: the item gets this code's version, if it has no
@@ -220,10 +224,11 @@ export function batchOf(item: Item): Batch {
     error,
     skipped,
     write,
+    exchanges,
     ...fields
   } = unmarshall(item);
   return {
-    ...(fields as Omit<Batch, "start" | "end" | "latest" | "progress" | "error" | "skipped" | "write">),
+    ...(fields as Omit<Batch, JsonField>),
     start: parsed<Offset>(start) ?? {},
     end: parsed<Offset>(end) ?? {},
     ...optional("latest", parsed<Offset>(latest)),
@@ -231,6 +236,7 @@ export function batchOf(item: Item): Batch {
     ...optional("error", parsed<Exclude<Batch["error"], undefined>>(error)),
     ...optional("skipped", parsed<Action>(skipped)),
     ...optional("write", parsed<TableWrite>(write)),
+    ...optional("exchanges", parsed<Exchanges>(exchanges)),
   };
 }
 

@@ -2,6 +2,7 @@ import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
 import type { Runtime } from "../../contract/context.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
+import { optional } from "../../contract/optional.ts";
 import type { TaskSlot, TaskSlotChange } from "../../engine/ports/commit-claims.ts";
 import * as claims from "../../engine/ports/commit-claims.ts";
 import { ABSENT, equal } from "../../engine/ports/compare-and-set.ts";
@@ -18,10 +19,12 @@ import type {
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
+  PlanOfStage,
 } from "../../engine/ports/ledger.ts";
 import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
 import * as manual from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
+import { stageOf } from "../../engine/ports/stages.ts";
 import type {
   CommitAuthorization,
   CommitClaim,
@@ -46,6 +49,7 @@ import {
   planned,
   released,
   replanned,
+  stagePlanned,
   undecided,
 } from "../../engine/ports/transitions.ts";
 import { putOf, refusedItemsError, sinkItemChanged } from "./dynamodb-calls.ts";
@@ -127,6 +131,10 @@ export class DynamoDbLedger implements Ledger {
     return await this.#changeBatch(replanned(fence, batch, now, plan));
   }
 
+  async planStage(fence: Fence, batch: Batch, plan: PlanOfStage): Promise<Batch> {
+    return await this.#changeBatch(stagePlanned(fence, batch, plan));
+  }
+
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
     return (await this.#changeSlot(key, claims.taskRecorded(task))).slot.task ?? task;
   }
@@ -154,7 +162,7 @@ export class DynamoDbLedger implements Ledger {
       this.#batchWrite(pipeline, batch),
     ];
     const deletes = tasks.map(({ partition, writerId }) =>
-      this.#table.deletion(taskKey({ ...batch.after, partition }), {
+      this.#table.deletion(taskKey({ ...batch.after, ...stageOf(batch.after), partition }), {
         where: [{ pk: ABSENT }, { writerId: equal(writerId) }],
         set: {},
       }),
@@ -242,12 +250,14 @@ export class DynamoDbLedger implements Ledger {
   }
 
   async #deleteTasks(batch: Batch): Promise<void> {
-    for (let attempt = 1; attempt <= batch.attempt; attempt++) {
-      const ofAttempt = { ...batch, attempt };
-      for (const pk of [taskPartition(ofAttempt), progressPartition(ofAttempt)])
-        for (const item of await this.#table.queryPartition(pk))
-          await this.#table.delete({ pk, sk: String(item["sk"]?.S) });
-    }
+    const stages = [undefined, ...Array.from({ length: batch.exchanges?.count ?? 0 }, (_, stage) => stage)];
+    for (let attempt = 1; attempt <= batch.attempt; attempt++)
+      for (const stage of stages) {
+        const key = { ...batch, attempt, ...optional("stage", stage) };
+        for (const pk of [taskPartition(key), progressPartition(key)])
+          for (const item of await this.#table.queryPartition(pk))
+            await this.#table.delete({ pk, sk: String(item["sk"]?.S) });
+      }
   }
 
   async unlock(fence: Fence, action: Action): Promise<void> {

@@ -33,7 +33,9 @@ const EXPIRY = LEDGER_ATTRIBUTE.expiry;
  * of Write to them.
  */
 export function taskPartition(key: Omit<TaskKey, "partition">): string {
-  return `${tasksPrefix(key.pipeline)}${key.incarnation}#${batchDigits(key.batchId)}#${key.attempt}`;
+  const { pipeline, incarnation, batchId, attempt, stage } = key;
+  const writes = `${tasksPrefix(pipeline)}${incarnation}#${batchDigits(batchId)}#${attempt}`;
+  return stage === undefined ? writes : `${writes}#S${stage}`;
 }
 
 export function taskKey(key: TaskKey): Key {
@@ -72,11 +74,12 @@ const SLOT_NAMES: ComparedNames = {
 };
 
 /** Metrics are JSON, because DynamoDB's numbers are not JavaScript's. */
-function taskAttributes({ message, metrics, ...fields }: Task): Fields {
+function taskAttributes({ message, metrics, counts, ...fields }: Task): Fields {
   return {
     ...fields,
     message: JSON.stringify(message),
     ...optional("metrics", json(metrics)),
+    ...optional("counts", json(counts)),
     [EXPIRY]: secondsAfter(fields.recordedAt, TASK_LIFE_SECONDS),
   };
 }
@@ -106,11 +109,12 @@ export function slotOf(item: Item | undefined): TaskSlot {
   };
 }
 
-function taskOf({ message, metrics, ...fields }: Fields): Task {
+function taskOf({ message, metrics, counts, ...fields }: Fields): Task {
   return {
-    ...(fields as Omit<Task, "message" | "metrics">),
+    ...(fields as Omit<Task, "message" | "metrics" | "counts">),
     message: JSON.parse(String(message)) as Task["message"],
     ...optional("metrics", parsed<Exclude<Task["metrics"], undefined>>(metrics)),
+    ...optional("counts", parsed<Exclude<Task["counts"], undefined>>(counts)),
   };
 }
 

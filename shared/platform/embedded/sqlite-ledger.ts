@@ -23,6 +23,7 @@ import type {
   Outcome,
   PipelineIdentity,
   PlanOfAttempt,
+  PlanOfStage,
 } from "../../engine/ports/ledger.ts";
 import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
 import {
@@ -35,6 +36,7 @@ import {
   unlocked,
 } from "../../engine/ports/manual-transitions.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
+import { stageOf } from "../../engine/ports/stages.ts";
 import type {
   CommitAuthorization,
   CommitClaim,
@@ -59,14 +61,18 @@ import {
   planned,
   released,
   replanned,
+  stagePlanned,
   undecided,
 } from "../../engine/ports/transitions.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { batchOf, batchRow, headOf, headRow, type Row } from "./sqlite-rows.ts";
 
 const OF_ATTEMPT =
-  "pipeline = $pipeline AND incarnation = $incarnation AND batch_id = $batch_id AND attempt = $attempt";
+  "pipeline = $pipeline AND incarnation = $incarnation AND batch_id = $batch_id AND attempt = $attempt AND stage = $stage";
 const OF_TASK = `${OF_ATTEMPT} AND partition = $partition`;
+
+/** The stage of tasks that write. */
+const NO_STAGE = -1;
 
 /** The ledger in one SQLite file. Each step is one transaction. */
 export class SqliteLedger implements Ledger {
@@ -115,6 +121,10 @@ export class SqliteLedger implements Ledger {
     return this.#changeBatch(replanned(fence, batch, now, plan));
   }
 
+  async planStage(fence: Fence, batch: Batch, plan: PlanOfStage): Promise<Batch> {
+    return this.#changeBatch(stagePlanned(fence, batch, plan));
+  }
+
   async recordTask(key: TaskKey, task: Task): Promise<Task> {
     return this.#changeSlot(key, taskRecorded(task)).slot.task ?? task;
   }
@@ -132,7 +142,7 @@ export class SqliteLedger implements Ledger {
     this.#apply(undecided(fence, batch), () => {
       for (const { partition, writerId } of tasks)
         this.#sql.run(`DELETE FROM tasks WHERE ${OF_TASK} AND task ->> 'writerId' = $writer_id`, {
-          ...partitionRow({ ...batch, partition }),
+          ...partitionRow({ ...batch, ...stageOf(batch), partition }),
           writer_id: writerId,
         });
     });
@@ -141,8 +151,8 @@ export class SqliteLedger implements Ledger {
   async reportProgress(key: TaskKey, running: RunningTask): Promise<void> {
     this.#sql.write(() =>
       this.#sql.run(
-        `INSERT INTO task_progress (pipeline, incarnation, batch_id, attempt, partition, reported_at, running)
-         VALUES ($pipeline, $incarnation, $batch_id, $attempt, $partition, $reported_at, $running)
+        `INSERT INTO task_progress (pipeline, incarnation, batch_id, attempt, stage, partition, reported_at, running)
+         VALUES ($pipeline, $incarnation, $batch_id, $attempt, $stage, $partition, $reported_at, $running)
          ON CONFLICT DO UPDATE SET reported_at = excluded.reported_at, running = excluded.running`,
         { ...partitionRow(key), reported_at: running.reportedAt, running: JSON.stringify(running) },
       ),
@@ -367,8 +377,8 @@ export class SqliteLedger implements Ledger {
   }
 }
 
-function attemptRow({ pipeline, incarnation, batchId, attempt }: Omit<TaskKey, "partition">): Row {
-  return { pipeline, incarnation, batch_id: batchId, attempt };
+function attemptRow({ pipeline, incarnation, batchId, attempt, stage }: Omit<TaskKey, "partition">): Row {
+  return { pipeline, incarnation, batch_id: batchId, attempt, stage: stage ?? NO_STAGE };
 }
 
 function partitionRow(key: TaskKey): Row {

@@ -2,7 +2,7 @@ import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
-import type { Batch, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
+import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action } from "../../engine/ports/manual-operations.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
@@ -99,6 +99,7 @@ export function batchRow(batch: Batch): Row {
     code: batch.code ?? null,
     skipped: text(batch.skipped),
     table_write: text(batch.write),
+    exchanges: text(batch.exchanges),
   };
 }
 
@@ -126,5 +127,6 @@ export function batchOf(row: Row): Batch {
     ...optional("code", string(row["code"])),
     ...optional("skipped", json<Action>(row["skipped"])),
     ...optional("write", json<TableWrite>(row["table_write"])),
+    ...optional("exchanges", json<Exchanges>(row["exchanges"])),
   };
 }

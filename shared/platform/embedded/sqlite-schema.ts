@@ -105,8 +105,40 @@ CREATE TABLE commit_claims (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/** A table of tasks cannot get another primary key, so each of them is made anew. */
+const EXCHANGES = `
+ALTER TABLE batches ADD COLUMN exchanges TEXT;
+${withStages("tasks", "recorded_at INTEGER NOT NULL, task TEXT NOT NULL")}
+CREATE INDEX tasks_by_time ON tasks (recorded_at);
+${withStages("task_progress", "reported_at INTEGER NOT NULL, running TEXT NOT NULL")}
+CREATE INDEX task_progress_by_time ON task_progress (reported_at);
+${withStages("commit_claims", "expires_at INTEGER NOT NULL, claim TEXT NOT NULL")}
+`;
+
+/** Returns the SQL that adds the stage to the key of a table. It is -1 for tasks that write. */
+function withStages(table: string, columns: string): string {
+  const names = columns.replaceAll(/ (?:INTEGER|TEXT) NOT NULL/g, "");
+  const key = "pipeline, incarnation, batch_id, attempt";
+  return `
+ALTER TABLE ${table} RENAME TO ${table}_before;
+CREATE TABLE ${table} (
+  pipeline TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  batch_id INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  stage INTEGER NOT NULL,
+  partition INTEGER NOT NULL,
+  ${columns},
+  PRIMARY KEY (${key}, stage, partition)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ${table} (${key}, stage, partition, ${names})
+  SELECT ${key}, -1, partition, ${names} FROM ${table}_before;
+DROP TABLE ${table}_before;
+`;
+}
+
 /**
  * Each migration leads from the version with its index to the next. Opening a file runs all
  * migrations that it lacks. Never change or remove one, only add new ones.
  */
-export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT, FILES, WRITES];
+export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT, FILES, WRITES, EXCHANGES];

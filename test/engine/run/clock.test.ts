@@ -22,6 +22,7 @@ async function plannedTimes(step: number): Promise<number[]> {
       return { kind: "idle" as const, fence: { pipeline: "p", incarnation: "i", epoch: 1 } };
     },
     write: async () => undefined,
+    planStage: async () => Promise.reject(new Error("there is no batch")),
     finalize: async () => Promise.reject(new Error("there is no batch")),
   };
   const { ledger } = new EngineWorld();

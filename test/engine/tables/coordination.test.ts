@@ -4,8 +4,8 @@ import { Memory, MemoryStream } from "../../../shared/connectors/memory/index.ts
 import { optional } from "../../../shared/contract/optional.ts";
 import { pipeline } from "../../../shared/contract/pipeline.ts";
 import type { Ledger } from "../../../shared/engine/ports/ledger.ts";
-import type { TaskResult, WriteOptions } from "../../../shared/engine/write/task.ts";
 import { write } from "../../../shared/engine/write/task.ts";
+import type { TaskResult, WriteOptions } from "../../../shared/engine/write/task-request.ts";
 import { EngineWorld } from "../../support/engine.ts";
 import { type Recording, recordingTable } from "../../support/recording-table.ts";
 

@@ -3,7 +3,11 @@ import { ThreadTasks } from "../../../local/thread-tasks.ts";
 import type { WorkerSetup } from "../../../local/wire.ts";
 import { toMillraceError } from "../../../shared/contract/errors.ts";
 import type { Pipeline } from "../../../shared/contract/pipeline.ts";
-import { type TaskResult, taskLocation, type WriteRequest } from "../../../shared/engine/write/task.ts";
+import {
+  type TaskResult,
+  taskLocation,
+  type WriteRequest,
+} from "../../../shared/engine/write/task-request.ts";
 import { type Caller, callingAs } from "./log.ts";
 import type { Attempt, Run } from "./trace.ts";
 

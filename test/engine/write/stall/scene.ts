@@ -17,7 +17,8 @@ import type { BatchRun, Ledger } from "../../../../shared/engine/ports/ledger.ts
 import type { StalledTask } from "../../../../shared/engine/ports/run-events.ts";
 import type { Ports } from "../../../../shared/engine/ports/runtime.ts";
 import type { RunningTask } from "../../../../shared/engine/ports/tasks.ts";
-import { type TaskResult, write } from "../../../../shared/engine/write/task.ts";
+import { write } from "../../../../shared/engine/write/task.ts";
+import type { TaskResult } from "../../../../shared/engine/write/task-request.ts";
 import { stallPolicyOf } from "../../../../shared/engine/write/watch.ts";
 import { MemoryStore, memoryObjects } from "../../../../shared/platform/memory/memory-store.ts";
 import { Clock } from "../../../support/clock.ts";

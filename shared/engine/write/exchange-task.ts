@@ -1,0 +1,51 @@
+import type { Schema } from "apache-arrow";
+import { BATCH_FILE } from "../../contract/store-layout.ts";
+import { batchFolder } from "../partitions-file.ts";
+import type { PlannedExchange } from "../partitions-format.ts";
+import type { RowTransform } from "../sessions/engine-write.ts";
+import { SHUFFLE_MEMORY_BYTES, type ShuffleSpec } from "../shuffle/spec.ts";
+import { splitRows } from "../shuffle/split.ts";
+import { recordTask, type TaskParts, taskRecord, watched } from "./task-parts.ts";
+import { type TaskResult, taskLocation } from "./task-request.ts";
+
+/** Returns how the tasks of the stage split their rows. */
+export function specOf({ specs, stage }: PlannedExchange): ShuffleSpec {
+  return specs[stage] as ShuffleSpec;
+}
+
+/** Rows for writers in the form of PySpark's API are not matched with a table. */
+export function asTheyAre(schema: Schema): RowTransform {
+  return { schema, apply: (batches) => batches };
+}
+
+/**
+ * Runs a task that exchanges its rows: splits them, stages them in one file, and records where each
+ * part is. The name of the file is that of this attempt only, so what a task leaves that is not
+ * recorded is never read.
+ */
+export async function exchangeRows(parts: TaskParts, planned: PlannedExchange): Promise<TaskResult> {
+  const { sessions, ports, request, options, rows, context, planned: task } = parts;
+  const { run } = request;
+  const writerId = ports.runtime.newId();
+  const { plannedAt } = planned;
+  const write = await sessions.sink.writeOfStage(task.schema, { ...run, plannedAt });
+  const transform = write?.exchangeTransform(planned) ?? asTheyAre(task.schema);
+  const key = `${batchFolder(run.batchId)}${BATCH_FILE.exchanged}${writerId}.arrows`;
+  let output: Awaited<ReturnType<typeof splitRows>> | undefined;
+  await watched(parts, async () => {
+    output = await splitRows(transform.apply(rows, context), transform.schema, specOf(planned), {
+      store: ports.store,
+      key,
+      memoryBytes: SHUFFLE_MEMORY_BYTES,
+      task: request.partition,
+      signal: options.signal,
+      where: taskLocation(request),
+    });
+  });
+  if (rows.failure !== undefined) throw rows.failure;
+  const record = await taskRecord(parts, writerId, output, {});
+  return await recordTask(parts, record, async () => {
+    // The file of the other attempt is read. Vacuum removes this one if it cannot be deleted now.
+    await ports.store.delete([key]).catch(() => undefined);
+  });
+}
