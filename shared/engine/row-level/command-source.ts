@@ -66,6 +66,7 @@ function commandTable(session: CommandSession, table: CommandTable, schema: Sche
     return typeof method === "function" ? [[name, method.bind(table)] as const] : [];
   });
   const made: EngineTable = {
+    takesInput: true,
     name: table.name,
     // What the command needs of the table is checked when its step is opened.
     capabilities: new Set<TableCapability>(["BATCH_READ", "BATCH_WRITE", "ACCEPT_ANY_SCHEMA"]),

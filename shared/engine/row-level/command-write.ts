@@ -117,6 +117,7 @@ class ArrangedCommandWrite extends CommandWrite implements RequiresDistributionA
 class CommandBatchWrite extends BatchWrite<unknown> {
   protected readonly batch: BatchWrite<unknown>;
   protected readonly parts: CommandWriteParts;
+  #factory: CommandFactory | undefined;
 
   constructor(batch: BatchWrite<unknown>, parts: CommandWriteParts) {
     super();
@@ -126,7 +127,12 @@ class CommandBatchWrite extends BatchWrite<unknown> {
 
   override async createBatchWriterFactory(info: PhysicalWriteInfo): Promise<DataWriterFactory<unknown>> {
     await this.parts.tellScanned();
-    return new CommandFactory(await this.batch.createBatchWriterFactory(info), this.parts);
+    return this.made(await this.batch.createBatchWriterFactory(info));
+  }
+
+  protected made(factory: DataWriterFactory<unknown>): CommandFactory {
+    this.#factory = new CommandFactory(factory, this.parts);
+    return this.#factory;
   }
 
   override useCommitCoordinator(): boolean {
@@ -142,10 +148,12 @@ class CommandBatchWrite extends BatchWrite<unknown> {
     summary: WriteSummary | undefined,
     batch: BatchContext,
   ): Awaitable<unknown> {
+    this.#factory?.restore();
     return this.batch.commit(messages, summary, batch);
   }
 
   override abort(messages: readonly unknown[], batch: BatchContext): Awaitable<void> {
+    this.#factory?.restore();
     return this.batch.abort(messages, batch);
   }
 }
@@ -156,7 +164,7 @@ class RestoringBatchWrite extends CommandBatchWrite {
     fields: Readonly<Record<string, JsonValue>>,
   ): Promise<DataWriterFactory<unknown>> {
     const factory = await this.batch.restoreBatchWriterFactory?.(fields);
-    return new CommandFactory(factory as DataWriterFactory<unknown>, this.parts);
+    return this.made(factory as DataWriterFactory<unknown>);
   }
 }
 
@@ -174,14 +182,18 @@ class CommandFactory implements DataWriterFactory<unknown> {
     Object.assign(this, Object.fromEntries(fields));
   }
 
+  /** Gives the table's factory the fields that the engine has put into this object. */
+  restore(): void {
+    restoreFactory(this.#factory, { ...this } as unknown as Fields);
+  }
+
   async createWriter(
     partitionId: number,
     taskId: number,
     task: TaskContext,
   ): Promise<AnyDataWriter<unknown>> {
     const { plan, isInsert } = this.#parts;
-    // The engine has put the recorded fields into this object.
-    restoreFactory(this.#factory, { ...this } as unknown as Fields);
+    this.restore();
     const writer = await this.#factory.createWriter(partitionId, taskId, task);
     if (isInsert) return new CountingWriter(writer as AnyDataWriter<never>, "numTargetRowsInserted");
     const { pipeline, batchId, attempt, attemptNumber } = task;

@@ -34,6 +34,8 @@ export interface PlannedInput {
  * has not planned the source itself, gives `input`.
  */
 export interface EngineTable extends SupportsWrite {
+  /** Distinguishes it from other tables. */
+  readonly takesInput: true;
   newWriteBuilder(info: LogicalWriteInfo, input?: PlannedInput): WriteBuilder;
 }
 

@@ -24,6 +24,7 @@ import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { BATCH_WRITER, checkImplementation, STREAM_WRITER, TABLE, WRITE } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
+import type { EngineTable, PlannedInput } from "./engine-write.ts";
 import { guard } from "./guard.ts";
 import {
   checkCapabilities,
@@ -56,6 +57,16 @@ export interface WriteRequest {
   readonly asksRequirement?: boolean;
   /** Present if the batch was skipped by hand: it adds nothing and must replace nothing either. */
   readonly skipped?: Batch["skipped"];
+  /** Present in a step between planning and writing. */
+  readonly exchanges?: Batch["exchanges"];
+}
+
+function takesInput(table: SupportsWrite): table is EngineTable {
+  return "takesInput" in table && table.takesInput === true;
+}
+
+function inputOf({ exchanges }: WriteRequest): PlannedInput | undefined {
+  return exchanges === undefined ? undefined : { partitionsKey: exchanges.inputKey };
 }
 
 /** How the tasks of a batch write, and how they exchange rows before. */
@@ -88,7 +99,9 @@ export class SinkSession {
       request.skipped === undefined ? dispositionOf(pipeline) : { replaces: "none" };
     const call = <T>(method: string, body: () => Awaitable<T>) =>
       guard("SINK_FAILED", `${method}() failed`, where, body);
-    const builder = await call("newWriteBuilder", () => table.newWriteBuilder(info));
+    const builder = await call("newWriteBuilder", () =>
+      takesInput(table) ? table.newWriteBuilder(info, inputOf(request)) : table.newWriteBuilder(info),
+    );
     const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
     const built = await call("build", () => told.build());
     if (built === undefined && request.isPlanning === true) return undefined;

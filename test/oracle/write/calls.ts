@@ -6,6 +6,16 @@ import type { Attempt, Run } from "./trace.ts";
 
 const CHAIN: ReadonlySet<string> = new Set([
   "Table.newWriteBuilder",
+  "Table.newRowLevelOperationBuilder",
+  "RowLevelOperationBuilder.build",
+  "RowLevelOperation.requiredMetadataAttributes",
+  "RowLevelOperation.newScanBuilder",
+  "RowLevelOperation.newWriteBuilder",
+  "SupportsDelta.rowId",
+  "SupportsDelta.representUpdateAsDeleteAndInsert",
+  "ScanBuilder.pushPredicates",
+  "ScanBuilder.pruneColumns",
+  "ScanBuilder.build",
   "WriteBuilder.truncate",
   "WriteBuilder.canOverwrite",
   "WriteBuilder.canOverwrite(filters)",

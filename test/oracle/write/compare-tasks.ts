@@ -100,7 +100,9 @@ class TaskComparer implements Result {
       attempts
         .filter((attempt) => messageOf(attempt) !== null)
         .flatMap(({ epoch, calls }) =>
-          calls.filter(isWrite).map(({ args }) => `${epoch} ${JSON.stringify(args["row"])}`),
+          calls.filter(isWrite).map(({ call, args: { n: _, ...args } }) => {
+            return `${epoch} ${call} ${JSON.stringify(args)}`;
+          }),
         )
         .sort();
     const [theirs, ours] = [rowsOf(this.#spark), rowsOf(this.#millrace)];
@@ -115,7 +117,8 @@ class TaskComparer implements Result {
   }
 }
 
-const isWrite = ({ call }: Call): boolean => call === "DataWriter.write";
+const isWrite = ({ call }: Call): boolean =>
+  call.startsWith("DeltaWriter.") || /^DataWriter\.write(?!All)/.test(call);
 
 /** The names of the calls, without those for single rows. */
 function shapeOf({ calls }: Attempt): string {
@@ -168,6 +171,10 @@ const END = ["DataWriter.abort", "DataWriter.close"];
 /** The calls of a writer, without those for rows, if nothing in them threw. */
 const FORMS: ReadonlySet<string> = new Set([
   "",
+  "abort,close",
+  "commit,abort,close",
+  "commit,commit:return,abort,close",
+  "commit,commit:return,close",
   "writeAll,abort,close",
   "writeAll,commit,abort,close",
   "writeAll,commit,commit:return,abort,close",
@@ -175,7 +182,9 @@ const FORMS: ReadonlySet<string> = new Set([
 ]);
 
 function isWellFormed(calls: readonly Call[]): boolean {
-  const names = calls.flatMap(({ call }) => /^DataWriter\.(?!write$|currentM)(.+)$/.exec(call)?.[1] ?? []);
+  const names = calls.flatMap(
+    ({ call }) => /^DataWriter\.(?!write(?!All)|currentM)(.+)$/.exec(call)?.[1] ?? [],
+  );
   return FORMS.has(names.join());
 }
 

@@ -63,7 +63,7 @@ class Comparer {
   #compareRun(where: string, spark: Run, millrace: Run): void {
     const { op } = spark;
     const isBySpark = "placement" in op && op.placement === "spark";
-    const isPlaced = isBySpark || op.kind === "delete";
+    const isPlaced = isBySpark || op.kind === "delete" || op.kind === "update";
     if (isPlaced && "table" in op) this.#placedBySpark.add(op.table);
     if (isBySpark) this.used.add(WRITE_TOLERANCES.sparkPlacement.id);
     this.#compareDriver(where, spark, millrace, isBySpark);
@@ -83,7 +83,9 @@ class Comparer {
     const isCut = isCutShort(spark, lastEpoch(spark)) && isCutShort(millrace, lastEpoch(millrace));
     const cut = isCut ? partitionsCut(spark, millrace) : new Set<number>();
     const [theirs, ours] = [spark, millrace].map((run) => {
-      const calls = run.driver.filter((call) => !isToldOf(cut, call, run));
+      const calls = run.driver.filter(
+        (call) => !isToldOf(cut, call, run) && !(isBySpark && isOnCommit(call)),
+      );
       return isBySpark ? calls.map(withoutPlacement) : calls;
     }) as [Call[], Call[]];
     for (let i = 0; i < Math.max(theirs.length, ours.length); i++) {
@@ -95,7 +97,7 @@ class Comparer {
       if (!isSame) differ(`${where}, call ${i + 1} of the driver`, shown(their), shown(our));
       this.calls++;
     }
-    if (isCut) compareTold(where, millrace);
+    if (isCut && !isBySpark) compareTold(where, millrace);
   }
 
   /** True if the messages differ only because the clock decides which tasks finish. */

@@ -48,15 +48,12 @@ function missingFor(step: Step): string | undefined {
   if (step.kind === "given") return missingIn(step.op.properties);
   if (step.kind !== "run") return undefined;
   const { op } = step;
-  if (op.kind === "update" || op.kind === "merge") return `row-level operations (${op.kind.toUpperCase()})`;
   return "options" in op ? missingIn(op.options) : undefined;
 }
 
 const DISTRIBUTION = ["distribute", "distribution", "ordering", "numPartitions", "advisorySize", "strict"];
 
 function missingIn(settings: Readonly<Record<string, string>>): string | undefined {
-  const { kind = "", ...others } = settings;
-  if (kind.startsWith("rowLevel") || "delta" in others) return "row-level operations";
-  if (kind === "deleteV1") return "SupportsDelete in no recording";
-  return DISTRIBUTION.some((name) => name in others) ? "distribution and ordering of a write" : undefined;
+  if (settings["kind"]?.startsWith("rowLevel")) return undefined;
+  return DISTRIBUTION.some((name) => name in settings) ? "distribution and ordering of a write" : undefined;
 }

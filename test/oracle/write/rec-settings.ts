@@ -60,6 +60,62 @@ export class RecSettings {
     return this.#values["coordinator"] !== "false";
   }
 
+  get isDelta(): boolean {
+    return this.#is("delta");
+  }
+
+  /** True if an update arrives as a delete and an insert. */
+  get splits(): boolean {
+    return this.#is("split");
+  }
+
+  get rowId(): readonly string[] {
+    return this.#names("rowId", "id");
+  }
+
+  /** The metadata columns that the writers need. */
+  get required(): readonly string[] {
+    return this.#names("required", "");
+  }
+
+  /** True if the predicates choose the files that are scanned. */
+  get prunes(): boolean {
+    return this.#is("prune");
+  }
+
+  get filtersAtRuntime(): boolean {
+    return this.#is("runtimeFilter");
+  }
+
+  get distributes(): boolean {
+    return this.#is("distribute");
+  }
+
+  get distribution(): string {
+    return this.#values["distribution"] ?? "unspecified";
+  }
+
+  get ordering(): readonly string[] {
+    return this.#names("ordering", "");
+  }
+
+  get numPartitions(): number {
+    return Number(this.#values["numPartitions"] ?? 0);
+  }
+
+  get advisorySize(): number {
+    return Number(this.#values["advisorySize"] ?? 0);
+  }
+
+  get isStrict(): boolean {
+    return this.#values["strict"] !== "false";
+  }
+
+  #names(name: string, otherwise: string): readonly string[] {
+    const text = this.#values[name] ?? otherwise;
+    return text === "" ? [] : text.split(",").map((one) => one.trim());
+  }
+
   #is(name: string): boolean {
     return this.#values[name] === "true";
   }

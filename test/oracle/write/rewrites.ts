@@ -1,3 +1,4 @@
+import { commandSteps } from "./rewrites/commands.ts";
 import { abortAgain } from "./rewrites/ends.ts";
 import { noCatalog, updateMode, v1Save } from "./rewrites/refusals.ts";
 import type { WriteRewrite } from "./rewrites/rewrite.ts";
@@ -13,6 +14,7 @@ export const WRITE_REWRITES: readonly WriteRewrite[] = [
   toldInFinalize,
   v1Staged,
   chainRepeated,
+  commandSteps,
   stopLeavesOpen,
   abortAgain,
 ];
