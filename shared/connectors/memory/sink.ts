@@ -6,6 +6,17 @@ import { predicateOf } from "../../contract/write/convert-filters.ts";
 import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { Predicate } from "../../contract/write/predicates.ts";
 import type {
+  RowLevelOperationBuilder,
+  RowLevelOperationInfo,
+  SupportsRowLevelOperations,
+} from "../../contract/write/row-level.ts";
+import type {
+  MetadataColumn,
+  ScanBuilder,
+  SupportsMetadataColumns,
+  SupportsRead,
+} from "../../contract/write/scan.ts";
+import type {
   SupportsDelete,
   SupportsDeleteV2,
   SupportsWrite,
@@ -13,15 +24,19 @@ import type {
   TruncatableTable,
 } from "../../contract/write/table.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import { memoryOperation, type RowLevelOptions } from "./row-level.ts";
+import { METADATA_COLUMNS, memoryScanBuilder } from "./scan.ts";
 import { openTable, type Table } from "./table.ts";
 import { RowsReplaced } from "./write.ts";
 import { FilterWriteBuilder, PredicateWriteBuilder, type WriteBuilderOptions } from "./write-builder.ts";
 
 /** What the pipeline may set about the table. */
-export interface SinkOptions extends WriteBuilderOptions {
+export interface SinkOptions extends WriteBuilderOptions, RowLevelOptions {
   readonly table: string;
   readonly filterForm: "predicates" | "filters";
 }
+
+type DeleteOptions = Readonly<Record<string, unknown>>;
 
 /** Returns the table that the options name, in the form of Spark's package `connector.write`. */
 export function memorySink(options: SinkOptions): SupportsWrite {
@@ -30,7 +45,14 @@ export function memorySink(options: SinkOptions): SupportsWrite {
 
 /** A table with all methods but those that take conditions. */
 abstract class MemorySink
-  implements TruncatableTable, SupportsExists, SupportsTargetName, SupportsCommitLookup
+  implements
+    TruncatableTable,
+    SupportsExists,
+    SupportsTargetName,
+    SupportsCommitLookup,
+    SupportsRowLevelOperations,
+    SupportsMetadataColumns,
+    SupportsRead
 {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
@@ -50,13 +72,25 @@ abstract class MemorySink
     this.capabilities = capabilitiesOf(options);
   }
 
-  truncateTable(): boolean {
-    this.#rowsDeleted = this.table.delete({ replaces: "all" });
+  truncateTable(_options?: DeleteOptions, batch?: BatchContext): boolean {
+    this.#rowsDeleted = this.table.delete({ replaces: "all" }, batch);
     return true;
   }
 
-  protected deleteMatching(predicates: readonly Predicate[]): void {
-    this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates });
+  protected deleteMatching(predicates: readonly Predicate[], batch: BatchContext | undefined): void {
+    this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates }, batch);
+  }
+
+  newRowLevelOperationBuilder({ command }: RowLevelOperationInfo): RowLevelOperationBuilder {
+    return { build: () => memoryOperation(command, this.table, this.options) };
+  }
+
+  newScanBuilder(): ScanBuilder {
+    return memoryScanBuilder(this.table, this.options);
+  }
+
+  metadataColumns(): readonly MetadataColumn[] {
+    return METADATA_COLUMNS;
   }
 
   supportedCustomMetrics(): readonly CustomMetric[] {
@@ -86,8 +120,8 @@ class PredicateSink extends MemorySink implements SupportsWrite, SupportsDeleteV
     return new PredicateWriteBuilder(info, this.table, this.options);
   }
 
-  deleteWhere(predicates: readonly Predicate[]): void {
-    this.deleteMatching(predicates);
+  deleteWhere(predicates: readonly Predicate[], _options?: DeleteOptions, batch?: BatchContext): void {
+    this.deleteMatching(predicates, batch);
   }
 }
 
@@ -99,8 +133,8 @@ class FilterSink extends MemorySink implements SupportsWrite, SupportsDelete {
     return new FilterWriteBuilder(info, this.table, this.options);
   }
 
-  deleteWhere(filters: readonly Filter[]): void {
-    this.deleteMatching(filters.map(predicateOf));
+  deleteWhere(filters: readonly Filter[], _options?: DeleteOptions, batch?: BatchContext): void {
+    this.deleteMatching(filters.map(predicateOf), batch);
   }
 }
 

@@ -83,7 +83,11 @@ export async function truncateTable(table: Table, options: DeleteOptions = {}): 
     throw deleteNotSupported(table, "does not support truncates", "a method truncateTable()");
   return await withMetrics(table, async () => {
     if (!(await table.truncateTable(options)))
-      throw deleteNotSupported(table, "could not delete all rows: truncateTable() returned false", "another table");
+      throw deleteNotSupported(
+        table,
+        "could not delete all rows: truncateTable() returned false",
+        "another table",
+      );
   });
 }
 
