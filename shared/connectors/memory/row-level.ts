@@ -98,7 +98,7 @@ class RowLevelWrite extends Write {
   }
 
   override toBatch(): BatchWrite<unknown> {
-    return new RowLevelBatchWrite(this.#table, this.#options, this.#scan()) as BatchWrite<unknown>;
+    return new RowLevelBatchWrite(this.#table, this.#options, this.#scan) as BatchWrite<unknown>;
   }
 }
 
@@ -124,10 +124,10 @@ class RowLevelFactory {
 class RowLevelBatchWrite extends BatchWrite<StagedRows> {
   readonly #table: Table;
   readonly #options: RowLevelOptions;
-  readonly #scan: string | null | undefined;
+  readonly #scan: () => string | null | undefined;
   #factory: RowLevelFactory | undefined;
 
-  constructor(table: Table, options: RowLevelOptions, scan: string | null | undefined) {
+  constructor(table: Table, options: RowLevelOptions, scan: () => string | null | undefined) {
     super();
     this.#table = table;
     this.#options = options;
@@ -135,7 +135,7 @@ class RowLevelBatchWrite extends BatchWrite<StagedRows> {
   }
 
   override createBatchWriterFactory(): RowLevelFactory {
-    this.#factory = new RowLevelFactory(this.#table.name, this.#options.rowLevel, this.#scan);
+    this.#factory = new RowLevelFactory(this.#table.name, this.#options.rowLevel, this.#scan());
     return this.#factory;
   }
 
