@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noThenProperty: clauses have this word of SQL
 import type { MergeClauses } from "../../../shared/contract/row-command.ts";
 import {
   type Expression,
@@ -175,11 +176,9 @@ export function randomMerge(chance: Chance): ModelMerge {
   };
 }
 
-// biome-ignore-start lint/suspicious/noThenProperty: the word of the contract
 const DELETE = { then: "delete" } as const;
 const UPDATE = { then: "update" } as const;
 const INSERT = { then: "insert" } as const;
-// biome-ignore-end lint/suspicious/noThenProperty: the word of the contract
 
 function randomOn(chance: Chance): Condition {
   const byId: Condition = {
