@@ -106,7 +106,7 @@ class RowLevelWrite extends Write {
 class RowLevelFactory {
   readonly table: string;
   readonly rowLevel: "delta" | "group";
-  /** What was scanned: the commit compares whether it is still there. */
+  /** Id of the scan: the commit compares whether its rows are still there. */
   readonly scan?: string | null;
 
   constructor(table: string, rowLevel: "delta" | "group", scan: string | null | undefined) {

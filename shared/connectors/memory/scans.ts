@@ -73,8 +73,8 @@ export class TableScans {
 }
 
 /**
- * Returns the columns that rows of all these schemas have, or `undefined` if there are none. A column
- * may be null if it is missing somewhere.
+ * Returns the columns that rows of all these schemas have, or `undefined` if there are none. A
+ * column may be null if it is missing somewhere.
  */
 export function commonSchema(schemas: readonly Schema[]): Schema | undefined {
   const [first] = schemas;

@@ -213,7 +213,7 @@ class Planning {
     return this.#facts.splitsUpdates ? preserveOnDelete || preserveOnReinsert : preserveOnUpdate;
   }
 
-  /** The columns that the write gets. A column may be null if some new row may have a null there. */
+  /** The columns that the write gets. One may be null if some new row may have a null there. */
   #columns(rows: readonly RowValues[]): OperationColumns {
     const { table, all, form, rowId, metadata } = this.#facts;
     const isDelete = this.#command.command === "DELETE" && form === "delta";
@@ -276,7 +276,7 @@ class Planning {
   }
 }
 
-/** Returns the schema of joined rows: a struct for each side, which is null if a side has no row. */
+/** Returns the schema of joined rows: a struct for each side, null if the side has no row. */
 function joinedSchema(target: Schema, source: Schema | undefined): Schema {
   const struct = (name: Side, { fields }: Schema) =>
     new ArrowField(name, new Struct(fields.map(asNullable)), true);

@@ -81,8 +81,8 @@ export function deletedPredicates(where: Predicate | undefined): readonly Predic
 }
 
 /**
- * Decides which way a command takes, by Spark's rules. `check` is called with an operation before the
- * table is asked whether it can delete by itself. Throws `WRITE_NOT_SUPPORTED`.
+ * Decides which way a command takes, by Spark's rules. `check` is called with an operation before
+ * the table is asked whether it can delete by itself. Throws `WRITE_NOT_SUPPORTED`.
  */
 export function choosePath(
   command: RowCommand,

@@ -38,8 +38,8 @@ export function insertTransform(plan: CommandPlan): RowTransform {
 }
 
 /**
- * Returns the exchange that brings the rows of both sides with equal keys together, if several tasks
- * read them.
+ * Returns the exchange that brings the rows of both sides with equal keys together, if several
+ * tasks read them.
  */
 export function mergeExchanges({ join, sides }: CommandPlan, inputPartitions: number): readonly Exchange[] {
   if (join === undefined || inputPartitions <= 1) return [];

@@ -182,7 +182,7 @@ class CommandFactory implements DataWriterFactory<unknown> {
     Object.assign(this, Object.fromEntries(fields));
   }
 
-  /** Gives the table's factory the fields that the engine has put into this object. */
+  /** Sets the fields that the engine has put into this object in the table's factory. */
   restore(): void {
     restoreFactory(this.#factory, { ...this } as unknown as Fields);
   }

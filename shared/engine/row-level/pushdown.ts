@@ -12,8 +12,8 @@ export function conditionsOf(where: Predicate | undefined): readonly Predicate[]
 }
 
 /**
- * Returns the predicates that a scan gets, or `undefined` if it is not told. A row for which they do
- * not hold is not changed. The engine evaluates the whole condition all the same.
+ * Returns the predicates that a scan gets, or `undefined` if it is not told. A row for which they
+ * do not hold is not changed. The engine evaluates the whole condition all the same.
  */
 export function pushedPredicates(
   command: RowCommand,

@@ -53,7 +53,7 @@ export class TableScan {
     );
   }
 
-  /** Yields the rows of a partition. Errors: `SOURCE_FAILED`, `ROW_LEVEL_INVALID`, `ROW_MISMATCH`. */
+  /** Yields rows of a partition. Errors: `SOURCE_FAILED`, `ROW_LEVEL_INVALID`, `ROW_MISMATCH`. */
   async *read(partition: InputPartition, task: TaskContext): AsyncGenerator<RecordBatch> {
     const rows = await guard("SOURCE_FAILED", "createReader() failed", this.#where, async () => {
       const factory = await (await this.scan.toBatch()).createReaderFactory();
