@@ -8,7 +8,7 @@ import { checkImplementation, WRITE } from "../sessions/check-implementation.ts"
 import type { PlannedInput } from "../sessions/engine-write.ts";
 import { guard } from "../sessions/guard.ts";
 import { type CommandParts, CommandStep, isDeletedByTable, type SidedPartition } from "./command-step.ts";
-import { deletedPredicates } from "./command-table.ts";
+import { deletedPredicates, openTable } from "./command-table.ts";
 import { commandWrite } from "./command-write.ts";
 import { DeleteWrite } from "./delete-write.ts";
 
@@ -47,6 +47,7 @@ export class CommandSession {
 
   /** Makes the write of a step. `info.schema` is that of the rows that tasks read. */
   async newWrite(info: LogicalWriteInfo, input: PlannedInput | undefined): Promise<Write> {
+    if (input?.isSkipped === true) return await this.#emptyAppend(info);
     const step = await this.#stepOf(info.schema);
     const { table, path, parts } = step;
     const { where } = parts;
@@ -81,10 +82,21 @@ export class CommandSession {
     });
   }
 
+  /** A batch that was skipped by hand appends nothing, so that the table knows it. */
+  async #emptyAppend(info: LogicalWriteInfo): Promise<Write> {
+    const { table: opened, runtime, where } = this.#parts;
+    const { table, columns } = await openTable(opened, runtime, where);
+    const built = await guard("SINK_FAILED", "newWriteBuilder() failed", where, () =>
+      table.newWriteBuilder({ ...info, schema: columns }).build(),
+    );
+    return checkImplementation(built as Write, "build", WRITE, where);
+  }
+
   async #tellScanned(step: CommandStep, input: PlannedInput | undefined): Promise<void> {
     const operation = step.path.kind === "row-level" ? step.path.operation : undefined;
-    if (input === undefined || step.hasPlanned || operation?.scanned === undefined) return;
-    const { partitions } = await readPartitionsFile(this.#ports.store, input.partitionsKey);
+    const key = input?.partitionsKey;
+    if (key === undefined || step.hasPlanned || operation?.scanned === undefined) return;
+    const { partitions } = await readPartitionsFile(this.#ports.store, key);
     const ofTable = (partitions as readonly SidedPartition[]).filter(({ side }) => side === "target");
     const own = ofTable.map(({ partition }) => partition);
     await guard("SINK_FAILED", "scanned() failed", step.parts.where, () => operation.scanned?.(own));

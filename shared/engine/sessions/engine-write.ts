@@ -25,14 +25,16 @@ export interface Exchange {
 
 /** What the table of a command learns of a batch, beside `LogicalWriteInfo`. */
 export interface PlannedInput {
-  /** Key of the file with the partitions of the source. */
-  readonly partitionsKey: string;
+  /**
+   * Key of the file with the partitions of the source. Present in a step that makes the factory of
+   * the writers, but has not planned the source itself.
+   */
+  readonly partitionsKey?: string;
+  /** True if the batch was skipped by hand: nothing may change then. */
+  readonly isSkipped: boolean;
 }
 
-/**
- * The table that the engine makes for a command. A step that makes the factory of the writers, but
- * has not planned the source itself, gives `input`.
- */
+/** The table that the engine makes for a command. It learns more about the batch than others. */
 export interface EngineTable extends SupportsWrite {
   /** Distinguishes it from other tables. */
   readonly takesInput: true;

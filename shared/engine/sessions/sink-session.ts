@@ -65,8 +65,9 @@ function takesInput(table: SupportsWrite): table is EngineTable {
   return "takesInput" in table && table.takesInput === true;
 }
 
-function inputOf({ exchanges }: WriteRequest): PlannedInput | undefined {
-  return exchanges === undefined ? undefined : { partitionsKey: exchanges.inputKey };
+function inputOf({ exchanges, skipped }: WriteRequest): PlannedInput {
+  const isSkipped = skipped !== undefined;
+  return exchanges === undefined ? { isSkipped } : { isSkipped, partitionsKey: exchanges.inputKey };
 }
 
 /** How the tasks of a batch write, and how they exchange rows before. */
