@@ -23,6 +23,14 @@ export interface RowLevelOptions extends ScanOptions {
   readonly rowId: readonly string[];
 }
 
+/** The scan of an operation. */
+interface OwnScan {
+  /** Id of what it has found; `null` if that is no file, `undefined` if it is not planned here. */
+  scan(): string | null | undefined;
+  /** False if no row of the table remains, so that none is read. */
+  readonly isMade: boolean;
+}
+
 /** A change that a task stages: without a row a delete, without an id a new row. */
 type Change = { readonly id?: NamedRow; readonly row?: NamedRow };
 
@@ -44,6 +52,7 @@ class MemoryOperation implements RowLevelOperation {
   protected readonly options: RowLevelOptions;
   /** Id of what the scan has found; `null` if it has found no file, `undefined` without a scan. */
   protected scan: string | null | undefined;
+  #hasScan = false;
 
   constructor(command: RowLevelCommand, table: Table, options: RowLevelOptions) {
     this.command = command;
@@ -56,6 +65,7 @@ class MemoryOperation implements RowLevelOperation {
   }
 
   newScanBuilder(): ScanBuilder {
+    this.#hasScan = true;
     return memoryScanBuilder(this.table, this.options, (scan) => {
       this.scan = scan;
     });
@@ -66,7 +76,10 @@ class MemoryOperation implements RowLevelOperation {
   }
 
   newWriteBuilder(): WriteBuilder {
-    return { build: () => new RowLevelWrite(this.table, this.options, () => this.scan) };
+    return {
+      build: () =>
+        new RowLevelWrite(this.table, this.options, { scan: () => this.scan, isMade: this.#hasScan }),
+    };
   }
 }
 
@@ -84,9 +97,9 @@ class DeltaOperation extends MemoryOperation implements SupportsDelta {
 class RowLevelWrite extends Write {
   readonly #table: Table;
   readonly #options: RowLevelOptions;
-  readonly #scan: () => string | null | undefined;
+  readonly #scan: OwnScan;
 
-  constructor(table: Table, options: RowLevelOptions, scan: () => string | null | undefined) {
+  constructor(table: Table, options: RowLevelOptions, scan: OwnScan) {
     super();
     this.#table = table;
     this.#options = options;
@@ -124,10 +137,10 @@ class RowLevelFactory {
 class RowLevelBatchWrite extends BatchWrite<StagedRows> {
   readonly #table: Table;
   readonly #options: RowLevelOptions;
-  readonly #scan: () => string | null | undefined;
+  readonly #scan: OwnScan;
   #factory: RowLevelFactory | undefined;
 
-  constructor(table: Table, options: RowLevelOptions, scan: () => string | null | undefined) {
+  constructor(table: Table, options: RowLevelOptions, scan: OwnScan) {
     super();
     this.#table = table;
     this.#options = options;
@@ -135,7 +148,7 @@ class RowLevelBatchWrite extends BatchWrite<StagedRows> {
   }
 
   override createBatchWriterFactory(): RowLevelFactory {
-    this.#factory = new RowLevelFactory(this.#table.name, this.#options.rowLevel, this.#scan());
+    this.#factory = new RowLevelFactory(this.#table.name, this.#options.rowLevel, this.#scan.scan());
     return this.#factory;
   }
 
@@ -145,6 +158,8 @@ class RowLevelBatchWrite extends BatchWrite<StagedRows> {
     batch: BatchContext,
   ): void {
     const scan = this.#factory?.scan;
+    // Without knowing what was read, nothing may be replaced.
+    if (scan === undefined && this.#scan.isMade && !this.#table.has(batch)) throw changedSince(this.#table);
     const found = messages.filter((message) => message !== null);
     const table = this.#table;
     table.commitRows(found, batch, summary, (staged) => {

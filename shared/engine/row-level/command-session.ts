@@ -21,6 +21,8 @@ export class CommandSession {
   readonly #ports: Ports;
   /** The step that has no write yet. */
   #next: Promise<CommandStep> | undefined;
+  /** The schema that the engine knows: it says which way the command takes in this process. */
+  #schema: Schema | undefined;
   /** The step whose scan tasks read. */
   #reading: Promise<CommandStep> | undefined;
 
@@ -31,7 +33,8 @@ export class CommandSession {
 
   /** Returns the schema of the rows that tasks read. Errors: those of `CommandStep.open`. */
   async schema(): Promise<Schema> {
-    return (await this.#openNext()).schema;
+    this.#schema ??= (await this.#openNext()).schema;
+    return this.#schema;
   }
 
   /** Plans the scan. A step that has a write already is not used again: its table may be old. */
@@ -113,7 +116,7 @@ export class CommandSession {
   }
 
   async #openNext(): Promise<CommandStep> {
-    this.#next ??= CommandStep.open(this.#parts);
+    this.#next ??= CommandStep.open(this.#parts, this.#schema);
     try {
       return await this.#next;
     } catch (error) {

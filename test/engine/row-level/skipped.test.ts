@@ -34,7 +34,9 @@ it.each(["delta", "group"] as const)(
       const info = { queryId: "q", schema: new Schema([]), options: {}, plannedAt: 0 } as LogicalWriteInfo;
       const write = await made.newWriteBuilder(info, { isSkipped: true }).build();
       const batch = { pipeline: "skipped", ...batchFields(), continuity: "independent" };
-      await ((await write?.toBatch()) as BatchWrite).commit([], undefined, batch as unknown as BatchContext);
+      const toCommit = (await write?.toBatch()) as BatchWrite | undefined;
+      await toCommit?.commit([], undefined, batch as unknown as BatchContext);
+      expect(toCommit).toBeDefined();
       expect(memoryTable(table).rows()).toEqual([{ id: 1 }, { id: 2 }]);
     }
   },
