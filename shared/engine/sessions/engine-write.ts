@@ -46,7 +46,7 @@ export interface EngineTable extends SupportsWrite {
  * engine more than Spark's methods can.
  */
 export interface EngineWrite extends Write {
-  /** Exchanges before `transform`, in their order. `inputPartitions` is their number in the source. */
+  /** Exchanges before `transform`, in order. `inputPartitions` is their number in the source. */
   exchanges?(inputPartitions: number): readonly Exchange[];
   /**
    * Makes the rows that the writers get of those of the source, or of the last exchange. What the
