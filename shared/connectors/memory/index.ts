@@ -2,13 +2,16 @@ import type { Schema } from "apache-arrow";
 import * as z from "zod";
 import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import { DataSource } from "../../contract/data-source.ts";
+import { toSchema } from "../../contract/ddl/to-schema.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
+import type { SchemaLike } from "../../contract/schema-like.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { SupportsWrite } from "../../contract/write/table.ts";
 import { MemoryReader, type MemorySource, MemoryStreamReader } from "./readers.ts";
 import { memorySink } from "./sink.ts";
 import { findStream } from "./stream.ts";
+import { openTable } from "./table.ts";
 
 export { MemoryStream } from "./stream.ts";
 export { type MemoryBatch, type MemoryTable, memoryTable } from "./table.ts";
@@ -32,6 +35,21 @@ export interface MemoryOptions {
    * `predicates`.
    */
   readonly filterForm?: "predicates" | "filters";
+  /**
+   * Commands: the columns of the table. Default: those of the batches that it has. Needed if it has
+   * none.
+   */
+  readonly schema?: SchemaLike;
+  /**
+   * Commands: whether the table gets the changes of rows, or the rows of whole files, each of which
+   * has what one task wrote. Default `delta`.
+   */
+  readonly rowLevel?: "delta" | "group";
+  /**
+   * Commands: the columns that identify a row in the form `delta`. Default: the metadata columns
+   * `_file` and `_pos`.
+   */
+  readonly rowId?: readonly string[];
   /** Sink: whether a batch pipeline inserts its rows in one call, as a `V1Write`. Default false. */
   readonly v1Write?: boolean;
 }
@@ -46,6 +64,9 @@ const OPTIONS = z.strictObject({
   form: z.enum(["rows", "arrow"]).default("rows"),
   filterForm: z.enum(["predicates", "filters"]).default("predicates"),
   v1Write: z.boolean().default(false),
+  schema: z.custom<SchemaLike>((value) => typeof value === "string" || typeof value === "object").optional(),
+  rowLevel: z.enum(["delta", "group"]).default("delta"),
+  rowId: z.array(z.string().min(1)).min(1).default(["_file", "_pos"]),
 });
 type ParsedOptions = z.output<typeof OPTIONS>;
 
@@ -61,9 +82,15 @@ export class Memory extends DataSource<ParsedOptions> {
   /** The schema that validates `MemoryOptions`. */
   static readonly optionsSchema = OPTIONS as OptionsSchema<MemoryOptions, ParsedOptions>;
 
-  /** Returns the schema of the memory stream. Error: `MEMORY_NOT_HERE`. */
+  /**
+   * Returns the schema of the memory stream; without a stream that of the table. Errors:
+   * `MEMORY_NOT_HERE`, `NOT_SUPPORTED` if the table has no columns yet.
+   */
   override schema(): Schema {
-    return findStream(this.#source.stream).schema;
+    const { stream, table, schema } = this.options;
+    if (stream !== undefined || table === undefined) return findStream(this.#source.stream).schema;
+    const columns = schema === undefined ? openTable(table).columns() : toSchema(schema);
+    return columns ?? (super.schema() as Schema);
   }
 
   /** Returns a batch reader of all rows that the stream has now. */
@@ -78,7 +105,9 @@ export class Memory extends DataSource<ParsedOptions> {
 
   /** Returns the table, which can do everything that Spark's package `connector.write` has. */
   override table(_schema: Schema): SupportsWrite {
-    return memorySink({ ...this.options, table: this.#required("table") });
+    const { schema, ...options } = this.options;
+    const table = this.#required("table");
+    return memorySink({ ...options, table, ...(schema === undefined ? {} : { columns: toSchema(schema) }) });
   }
 
   get #source(): MemorySource {

@@ -6,7 +6,18 @@ import type { AutoCdcInfo, SupportsAutoCdc } from "../../contract/write/auto-cdc
 import { predicateOf } from "../../contract/write/convert-filters.ts";
 import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { Predicate } from "../../contract/write/predicates.ts";
-import type { DeltaWriteBuilder } from "../../contract/write/row-level.ts";
+import type {
+  DeltaWriteBuilder,
+  RowLevelOperationBuilder,
+  RowLevelOperationInfo,
+  SupportsRowLevelOperations,
+} from "../../contract/write/row-level.ts";
+import type {
+  MetadataColumn,
+  ScanBuilder,
+  SupportsMetadataColumns,
+  SupportsRead,
+} from "../../contract/write/scan.ts";
 import type {
   SupportsDelete,
   SupportsDeleteV2,
@@ -16,15 +27,19 @@ import type {
 } from "../../contract/write/table.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
 import { MemoryAutoCdcBuilder } from "./auto-cdc.ts";
+import { memoryOperation, type RowLevelOptions } from "./row-level.ts";
+import { METADATA_COLUMNS, memoryScanBuilder } from "./scan.ts";
 import { openTable, type Table } from "./table.ts";
 import { RowsReplaced } from "./write.ts";
 import { FilterWriteBuilder, PredicateWriteBuilder, type WriteBuilderOptions } from "./write-builder.ts";
 
 /** What the pipeline may set about the table. */
-export interface SinkOptions extends WriteBuilderOptions {
+export interface SinkOptions extends WriteBuilderOptions, RowLevelOptions {
   readonly table: string;
   readonly filterForm: "predicates" | "filters";
 }
+
+type DeleteOptions = Readonly<Record<string, unknown>>;
 
 /** Returns the table that the options name, in the form of Spark's package `connector.write`. */
 export function memorySink(options: SinkOptions): SupportsWrite {
@@ -33,7 +48,15 @@ export function memorySink(options: SinkOptions): SupportsWrite {
 
 /** A table with all methods but those that take conditions. */
 abstract class MemorySink
-  implements TruncatableTable, SupportsExists, SupportsTargetName, SupportsCommitLookup, SupportsAutoCdc
+  implements
+    TruncatableTable,
+    SupportsExists,
+    SupportsTargetName,
+    SupportsCommitLookup,
+    SupportsAutoCdc,
+    SupportsRowLevelOperations,
+    SupportsMetadataColumns,
+    SupportsRead
 {
   readonly name: string;
   readonly capabilities: ReadonlySet<TableCapability>;
@@ -53,13 +76,25 @@ abstract class MemorySink
     this.capabilities = capabilitiesOf(options);
   }
 
-  truncateTable(): boolean {
-    this.#rowsDeleted = this.table.delete({ replaces: "all" });
+  truncateTable(_options?: DeleteOptions, batch?: BatchContext): boolean {
+    this.#rowsDeleted = this.table.delete({ replaces: "all" }, batch);
     return true;
   }
 
-  protected deleteMatching(predicates: readonly Predicate[]): void {
-    this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates });
+  protected deleteMatching(predicates: readonly Predicate[], batch: BatchContext | undefined): void {
+    this.#rowsDeleted = this.table.delete({ replaces: "matching", predicates }, batch);
+  }
+
+  newRowLevelOperationBuilder({ command }: RowLevelOperationInfo): RowLevelOperationBuilder {
+    return { build: () => memoryOperation(command, this.table, this.options) };
+  }
+
+  newScanBuilder(): ScanBuilder {
+    return memoryScanBuilder(this.table, this.options);
+  }
+
+  metadataColumns(): readonly MetadataColumn[] {
+    return METADATA_COLUMNS;
   }
 
   newAutoCdcWriteBuilder(info: AutoCdcInfo): DeltaWriteBuilder {
@@ -93,8 +128,8 @@ class PredicateSink extends MemorySink implements SupportsWrite, SupportsDeleteV
     return new PredicateWriteBuilder(info, this.table, this.options);
   }
 
-  deleteWhere(predicates: readonly Predicate[]): void {
-    this.deleteMatching(predicates);
+  deleteWhere(predicates: readonly Predicate[], _options?: DeleteOptions, batch?: BatchContext): void {
+    this.deleteMatching(predicates, batch);
   }
 }
 
@@ -106,8 +141,8 @@ class FilterSink extends MemorySink implements SupportsWrite, SupportsDelete {
     return new FilterWriteBuilder(info, this.table, this.options);
   }
 
-  deleteWhere(filters: readonly Filter[]): void {
-    this.deleteMatching(filters.map(predicateOf));
+  deleteWhere(filters: readonly Filter[], _options?: DeleteOptions, batch?: BatchContext): void {
+    this.deleteMatching(filters.map(predicateOf), batch);
   }
 }
 

@@ -8,6 +8,7 @@ import { optional } from "../../contract/optional.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { Predicate } from "../../contract/write/predicates.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
+import { commonSchema, TableScans } from "./scans.ts";
 import { notInMemory } from "./stream.ts";
 
 /** A committed batch of a memory table. */
@@ -55,6 +56,16 @@ export interface MemoryChange {
   readonly summary?: WriteSummary | undefined;
 }
 
+/** What a command changes. */
+export interface RowChanges {
+  /** The columns of the table. */
+  readonly schema: Schema;
+  /** The new row of each old one, or `undefined` if it is deleted. */
+  readonly replaced: ReadonlyMap<NamedRow, NamedRow | undefined>;
+  /** New rows, by task. */
+  readonly added: readonly (readonly NamedRow[])[];
+}
+
 /** Rows that leave a table, and rows that come. */
 export interface ChangedRows {
   readonly removed: ReadonlySet<NamedRow>;
@@ -91,6 +102,8 @@ export class Table implements MemoryTable {
   /** The queries whose rows were inserted in one call. */
   readonly #inserted = new Map<string, number>();
   #batches: readonly StoredBatch[] = [];
+  /** Rows as scans of commands have found them. */
+  readonly scans: TableScans = new TableScans(() => this.#batches.map(({ rows }) => rows));
 
   constructor(name: string) {
     this.name = name;
@@ -124,7 +137,9 @@ export class Table implements MemoryTable {
   commit(messages: readonly StagedRows[], batch: BatchContext, change: MemoryChange): number {
     const { pipeline, incarnation, batchId, planId, start, end } = batch;
     if (this.has(batch)) return this.#newest.get(pipeline)?.rowsReplaced ?? 0;
-    const rows = messages.flatMap((message) => this.#stagedRows(message));
+    const files = messages.map((message) => this.#stagedRows(message));
+    for (const file of files) this.scans.addFile(file);
+    const rows = files.flat();
     const rowsReplaced = this.#add({ pipeline, batchId, rows }, change);
     this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced });
     this.discard(messages);
@@ -168,9 +183,51 @@ export class Table implements MemoryTable {
     return this.#inserted.has(queryId);
   }
 
-  /** Removes rows. Returns how many they were. Error: `FILTER_INVALID`. */
-  delete(replaced: Replaced): number {
-    return this.#replace(replaced, []);
+  /**
+   * Removes rows, but not again for the same batch. Returns how many they were. Error:
+   * `FILTER_INVALID`.
+   */
+  delete(replaced: Replaced, batch?: BatchContext): number {
+    if (batch === undefined) return this.#replace(replaced, []);
+    const { pipeline, incarnation, batchId, planId, start, end } = batch;
+    if (this.has(batch)) return this.#newest.get(pipeline)?.rowsReplaced ?? 0;
+    const rowsReplaced = this.#replace(replaced, []);
+    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced });
+    return rowsReplaced;
+  }
+
+  /**
+   * Like `commit`, for a command. `change` gets what each task staged, and returns which rows go or
+   * change, and which come. It is called once for each batch.
+   */
+  commitRows(
+    messages: readonly StagedRows[],
+    batch: BatchContext,
+    summary: WriteSummary | undefined,
+    change: (staged: readonly (readonly NamedRow[])[]) => RowChanges,
+  ): void {
+    if (this.has(batch)) return;
+    const { pipeline, incarnation, batchId, planId, start, end } = batch;
+    const { schema, replaced, added } = change(messages.map((message) => this.#stagedRows(message)));
+    const changed = this.#batches.map((each) => {
+      if (!each.rows.some((row) => replaced.has(row))) return each;
+      const rows = each.rows.flatMap((row): readonly NamedRow[] => {
+        const changed = replaced.has(row) ? replaced.get(row) : row;
+        return changed === undefined ? [] : [changed];
+      });
+      return { ...each, rows, schema };
+    });
+    for (const [old, row] of replaced) if (row !== undefined) this.scans.replace(old, row);
+    for (const file of added) this.scans.addFile(file);
+    const rows = added.flat();
+    this.#batches = [...changed, { pipeline, batchId, rows, schema, ...optional("summary", summary) }];
+    this.#newest.set(pipeline, { incarnation, batchId, planId, start, end, rowsReplaced: replaced.size });
+    this.discard(messages);
+  }
+
+  /** Returns the columns that the rows have, or `undefined` if no batch was committed. */
+  columns(): Schema | undefined {
+    return commonSchema(this.#batches.map(({ schema }) => schema));
   }
 
   discard(messages: readonly StagedRows[]): void {

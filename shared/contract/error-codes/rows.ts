@@ -38,6 +38,11 @@ export const CHANGES = {
     do: "give the source one row for each row of the table, or add a condition to `on`",
     again: "in a task, yes",
   },
+  ROWS_CHANGED: {
+    means: "rows of a table have changed since a command read them; nothing was written",
+    do: "nothing: the batch is aborted, and the next run reads the table again",
+    again: "next run",
+  },
   KEY_IS_NULL: {
     means: "a change has no value in one of `keys`; the batch is not committed",
     do: "correct the feed, or leave such rows out where it is read",

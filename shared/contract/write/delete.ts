@@ -1,3 +1,4 @@
+import type { BatchContext } from "../context.ts";
 import { MillraceError } from "../errors.ts";
 import type { Filter } from "../filters.ts";
 import type { Awaitable } from "../stream-reader.ts";
@@ -28,13 +29,12 @@ export async function deleteFrom(
 ): Promise<Deletion> {
   const predicates = condition === undefined ? [ALWAYS_TRUE] : predicatesOf(condition);
   if (!table.capabilities.has("BATCH_READ"))
-    throw notSupported(table, "does not support batch scan", 'the capability "BATCH_READ"');
+    throw deleteNotSupported(table, "does not support batch scan", 'the capability "BATCH_READ"');
   if (deletesByFilter(table)) {
-    const deleteRows = deletionBy(table, predicates, options);
-    return await withMetrics(table, deleteRows);
+    return await withMetrics(table, deletionBy(table, predicates, options));
   }
   if (isTruncatable(table) && isAlwaysTrue(predicates)) return await truncateTable(table, options);
-  throw notSupported(
+  throw deleteNotSupported(
     table,
     `does not support deletes of the rows with ${predicatesText(predicates)}`,
     isTruncatable(table) ? "a method deleteWhere(), or no condition" : "a method deleteWhere()",
@@ -47,13 +47,31 @@ function deletionBy(
   predicates: readonly Predicate[],
   options: DeleteOptions,
 ): () => Promise<void> {
-  if (table.filterForm !== "filters") {
-    if (table.canDeleteWhere?.(predicates) === false) throw refused(table, predicates);
-    return async () => await table.deleteWhere(predicates, options);
-  }
+  if (!canDelete(table, predicates)) throw deleteRefused(table, predicates);
+  return async () => await deleteRows(table, predicates, options);
+}
+
+/** Asks the table, in the form that it takes, whether it can delete these rows. */
+export function canDelete(
+  table: SupportsDelete | SupportsDeleteV2,
+  predicates: readonly Predicate[],
+): boolean {
+  if (table.filterForm !== "filters") return table.canDeleteWhere?.(predicates) !== false;
   const filters = filtersOf(predicates);
-  if (filters === undefined || table.canDeleteWhere?.(filters) === false) throw refused(table, predicates);
-  return async () => await table.deleteWhere(filters, options);
+  return filters !== undefined && table.canDeleteWhere?.(filters) !== false;
+}
+
+/** Calls `deleteWhere` in the form that the table takes. */
+export async function deleteRows(
+  table: SupportsDelete | SupportsDeleteV2,
+  predicates: readonly Predicate[],
+  options: DeleteOptions,
+  batch?: BatchContext,
+): Promise<void> {
+  if (table.filterForm !== "filters") return await table.deleteWhere(predicates, options, batch);
+  const filters = filtersOf(predicates);
+  if (filters === undefined) throw deleteRefused(table, predicates);
+  await table.deleteWhere(filters, options, batch);
 }
 
 /**
@@ -62,10 +80,14 @@ function deletionBy(
  */
 export async function truncateTable(table: Table, options: DeleteOptions = {}): Promise<Deletion> {
   if (!isTruncatable(table))
-    throw notSupported(table, "does not support truncates", "a method truncateTable()");
+    throw deleteNotSupported(table, "does not support truncates", "a method truncateTable()");
   return await withMetrics(table, async () => {
     if (!(await table.truncateTable(options)))
-      throw notSupported(table, "could not delete all rows: truncateTable() returned false", "another table");
+      throw deleteNotSupported(
+        table,
+        "could not delete all rows: truncateTable() returned false",
+        "another table",
+      );
   });
 }
 
@@ -86,23 +108,27 @@ async function withMetrics(table: SupportsMetrics, run: () => Promise<void>): Pr
   return { metrics: Object.fromEntries(shown) };
 }
 
-function deletesByFilter(table: Table): table is SupportsDelete | SupportsDeleteV2 {
+/** True if the table deletes the rows that match a condition. */
+export function deletesByFilter(table: Table): table is SupportsDelete | SupportsDeleteV2 {
   return "deleteWhere" in table && typeof table.deleteWhere === "function";
 }
 
-function isTruncatable(table: Table): table is TruncatableTable {
+/** True if the table deletes all its rows at once. */
+export function isTruncatable(table: Table): table is TruncatableTable {
   return "truncateTable" in table && typeof table.truncateTable === "function";
 }
 
-function refused(table: Table, predicates: readonly Predicate[]): MillraceError {
-  return notSupported(
+/** The error of a table that refuses a deletion. */
+export function deleteRefused(table: Table, predicates: readonly Predicate[]): MillraceError {
+  return deleteNotSupported(
     table,
     `cannot delete the rows with ${predicatesText(predicates)}`,
     "another condition",
   );
 }
 
-function notSupported({ name }: Table, problem: string, needs: string): MillraceError {
+/** The error of a table that cannot delete rows. */
+export function deleteNotSupported({ name }: Table, problem: string, needs: string): MillraceError {
   return new MillraceError("WRITE_NOT_SUPPORTED", `table "${name}" ${problem}`, {
     hint: `No row was deleted. It needs ${needs}.`,
   });

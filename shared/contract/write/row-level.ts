@@ -1,5 +1,5 @@
 import type { TaskContext } from "../context.ts";
-import type { Awaitable, NamedRow } from "../stream-reader.ts";
+import type { Awaitable, InputPartition, NamedRow } from "../stream-reader.ts";
 import type { WriterCommitMessage } from "../stream-writer.ts";
 import { BatchWrite, StreamingWrite } from "./batch-write.ts";
 import { DataWriter, type DataWriterFactory, type StreamingDataWriterFactory } from "./data-writer.ts";
@@ -51,6 +51,12 @@ export interface RowLevelOperation {
   newScanBuilder(options: Readonly<Record<string, unknown>>): ScanBuilder;
   /** Returns a builder of the write. `info` has the row ids and the metadata columns. */
   newWriteBuilder(info: LogicalWriteInfo): WriteBuilder;
+  /**
+   * Tells which partitions the scan of the batch has, if another process has planned it: between
+   * planning and writing tasks may exchange rows. Called before `createBatchWriterFactory`, so that
+   * its fields can say what the commit replaces.
+   */
+  scanned?(partitions: readonly InputPartition[]): Awaitable<void>;
   /** Returns the metadata columns that the writers need. Default: none. */
   requiredMetadataAttributes?(): readonly NamedReference[];
 }

@@ -19,7 +19,7 @@ export interface OperationWriterParts {
 type AnyDeltaWriter = DeltaWriter<unknown>;
 
 /**
- * Returns operation rows to the writer of a table, one by one and never by `writeAll`, and counts
+ * Passes operation rows to the writer of a table, one by one and never by `writeAll`, and counts
  * them.
  */
 export class OperationWriter extends DataWriter<NamedRow, unknown> implements CountsRows {

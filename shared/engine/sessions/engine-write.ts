@@ -1,7 +1,10 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
+import type { SupportsWrite } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
+import type { WriteBuilder } from "../../contract/write/write-builder.ts";
+import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
 import type { SortingOptions } from "../shuffle/sorted-rows.ts";
 import type { ShuffleSpec } from "../shuffle/spec.ts";
 
@@ -23,6 +26,24 @@ export interface Exchange {
   readonly transform: RowTransform;
   /** How they are split. Its expressions name columns of `transform.schema`. */
   readonly spec: ShuffleSpec;
+}
+
+/** What the table of a command learns of a batch, beside `LogicalWriteInfo`. */
+export interface PlannedInput {
+  /**
+   * Key of the file with the partitions of the source. Present in a step that makes the factory of
+   * the writers, but has not planned the source itself.
+   */
+  readonly partitionsKey?: string;
+  /** True if the batch was skipped by hand: nothing may change then. */
+  readonly isSkipped: boolean;
+}
+
+/** The table that the engine makes for a command. It learns more about the batch than others. */
+export interface EngineTable extends SupportsWrite {
+  /** Distinguishes it from other tables. */
+  readonly takesInput: true;
+  newWriteBuilder(info: LogicalWriteInfo, input?: PlannedInput): WriteBuilder;
 }
 
 /**

@@ -5,6 +5,7 @@ import { parseOptions } from "../../contract/options/parse.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { PipelineIdentity } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
+import { openCommand } from "../row-level/open-command.ts";
 import { guard } from "./guard.ts";
 import { SinkSession } from "./sink-session.ts";
 import { SourceSession, type SourceSessionOptions } from "./source-session.ts";
@@ -39,6 +40,12 @@ export async function openSessions(
       { pipeline: pipeline.name },
       () => parseOptions(dataSource, given),
     )) as object;
+  if (pipeline.command !== undefined) {
+    const command = await openCommand(pipeline, pipeline.command, ports, parsed);
+    const sink = new SinkSession(command.pipeline, ports, command.options);
+    const source = await SourceSession.open(command.pipeline, ports, command.options, options);
+    return { pipeline, source, sink };
+  }
   const sourceOptions = await parsed(pipeline.source);
   const sink = new SinkSession(pipeline, ports, await parsed(pipeline.sink));
   const source = await SourceSession.open(pipeline, ports, sourceOptions, options);

@@ -33,6 +33,7 @@ import {
   WRITE,
 } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
+import type { EngineTable, PlannedInput } from "./engine-write.ts";
 import { guard } from "./guard.ts";
 import {
   checkCapabilities,
@@ -65,6 +66,17 @@ export interface WriteRequest {
   readonly asksRequirement?: boolean;
   /** Present if the batch was skipped by hand: it adds nothing and must replace nothing either. */
   readonly skipped?: Batch["skipped"];
+  /** Present in a step between planning and writing. */
+  readonly exchanges?: Batch["exchanges"];
+}
+
+function takesInput(table: SupportsWrite): table is EngineTable {
+  return "takesInput" in table && table.takesInput === true;
+}
+
+function inputOf({ exchanges, skipped }: WriteRequest): PlannedInput {
+  const isSkipped = skipped !== undefined;
+  return exchanges === undefined ? { isSkipped } : { isSkipped, partitionsKey: exchanges.inputKey };
 }
 
 /** How the tasks of a batch write, and how they exchange rows before. */
@@ -100,9 +112,11 @@ export class SinkSession {
     const call = <T>(method: string, body: () => Awaitable<T>) =>
       guard("SINK_FAILED", `${method}() failed`, where, body);
     const builder = await call("newWriteBuilder", () =>
-      mergesStream === undefined
-        ? table.newWriteBuilder(info)
-        : newMergeBuilder(table as Table as SupportsAutoCdc, mergesStream, info, where),
+      mergesStream !== undefined
+        ? newMergeBuilder(table as Table as SupportsAutoCdc, mergesStream, info, where)
+        : takesInput(table)
+          ? table.newWriteBuilder(info, inputOf(request))
+          : table.newWriteBuilder(info),
     );
     const told = await call(methodOf(replaced), () => withDisposition(table, pipeline, builder, replaced));
     const built = await call("build", () => told.build());

@@ -22,6 +22,16 @@ export const isWrite = ({ call }: Call): boolean => call === "DataWriter.write";
 
 const CHAIN: ReadonlySet<string> = new Set([
   "Table.newWriteBuilder",
+  "Table.newRowLevelOperationBuilder",
+  "RowLevelOperationBuilder.build",
+  "RowLevelOperation.requiredMetadataAttributes",
+  "RowLevelOperation.newScanBuilder",
+  "RowLevelOperation.newWriteBuilder",
+  "SupportsDelta.rowId",
+  "SupportsDelta.representUpdateAsDeleteAndInsert",
+  "ScanBuilder.pushPredicates",
+  "ScanBuilder.pruneColumns",
+  "ScanBuilder.build",
   "WriteBuilder.truncate",
   "WriteBuilder.canOverwrite",
   "WriteBuilder.canOverwrite(filters)",

@@ -100,7 +100,9 @@ class TaskComparer implements Result {
       attempts
         .filter((attempt) => messageOf(attempt) !== null)
         .flatMap(({ epoch, calls }) =>
-          calls.filter(isWrite).map(({ args }) => `${epoch} ${JSON.stringify(args["row"])}`),
+          calls.filter(isWrite).map(({ call, args: { n: _, ...args } }) => {
+            return `${epoch} ${call} ${JSON.stringify(args)}`;
+          }),
         )
         .sort();
     const [theirs, ours] = [rowsOf(this.#spark), rowsOf(this.#millrace)];
@@ -166,6 +168,10 @@ const END = ["DataWriter.abort", "DataWriter.close"];
 /** The calls of a writer, without those for rows, if nothing in them threw. */
 const FORMS: ReadonlySet<string> = new Set([
   "",
+  "abort,close",
+  "commit,abort,close",
+  "commit,commit:return,abort,close",
+  "commit,commit:return,close",
   "writeAll,abort,close",
   "writeAll,commit,abort,close",
   "writeAll,commit,commit:return,abort,close",
@@ -173,7 +179,9 @@ const FORMS: ReadonlySet<string> = new Set([
 ]);
 
 function isWellFormed(calls: readonly Call[]): boolean {
-  const names = calls.flatMap(({ call }) => /^DataWriter\.(?!write$|currentM)(.+)$/.exec(call)?.[1] ?? []);
+  const names = calls.flatMap(
+    ({ call }) => /^DataWriter\.(?!write(?!All)|currentM)(.+)$/.exec(call)?.[1] ?? [],
+  );
   return FORMS.has(names.join());
 }
 

@@ -200,12 +200,13 @@ describe("what is left out", () => {
     expect(ok).toMatchObject({ verdict: "out of scope", calls: 0 });
   });
 
-  it("A scenario with a row-level operation is not built", async () => {
-    const op = { kind: "merge", table: "t", catalog: "cat" };
+  it("A command whose condition has no form as a predicate is out of scope", async () => {
+    const where = ["=", ["hash", ["col", "id"]], ["lit", 3]];
+    const op = { kind: "delete", table: "t", catalog: "cat", where, placement: "files" };
     const { verdict, detail } = await resultOf([session, { call: "== driver: run", args: { op } }, OK]);
     expect({ verdict, detail }).toEqual({
-      verdict: "not built",
-      detail: "row-level operations (MERGE)",
+      verdict: "out of scope",
+      detail: "a condition with no form as a predicate",
     });
   });
 

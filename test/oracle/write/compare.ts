@@ -64,7 +64,7 @@ class Comparer {
   #compareRun(where: string, spark: Run, millrace: Run): void {
     const { op } = spark;
     const isBySpark = "placement" in op && op.placement === "spark";
-    const isPlaced = isBySpark || op.kind === "delete";
+    const isPlaced = isBySpark || op.kind === "delete" || op.kind === "update";
     if (isPlaced && "table" in op) this.#placedBySpark.add(op.table);
     if (isBySpark) this.used.add(WRITE_TOLERANCES.sparkPlacement.id);
     this.#compareDriver(where, spark, millrace, isBySpark);

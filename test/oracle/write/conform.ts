@@ -48,13 +48,10 @@ function missingFor(step: Step): string | undefined {
   if (step.kind === "given") return missingIn(step.op.properties);
   if (step.kind !== "run") return undefined;
   const { op } = step;
-  if (op.kind === "update" || op.kind === "merge") return `row-level operations (${op.kind.toUpperCase()})`;
   return "options" in op ? missingIn(op.options) : undefined;
 }
 
 function missingIn(settings: Readonly<Record<string, string>>): string | undefined {
-  const { kind = "", ...others } = settings;
-  if (kind.startsWith("rowLevel") || "delta" in others) return "row-level operations";
-  if (kind === "deleteV1") return "SupportsDelete in no recording";
+  if (settings["kind"] === "deleteV1") return "SupportsDelete in no recording";
   return undefined;
 }

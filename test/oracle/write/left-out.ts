@@ -1,4 +1,4 @@
-import type { Op, UnsupportedOp } from "./op.ts";
+import type { CommandOp, Op, UnsupportedOp } from "./op.ts";
 import type { Run, Step } from "./trace.ts";
 
 /** A table that a statement which is left out has removed. */
@@ -39,6 +39,7 @@ class Scope {
   #takeRun(run: Run): readonly (Step | Gone)[] {
     const { op } = run;
     if (op.kind === "unsupported") return this.#leaveOut(run, op);
+    if (hasNoForm(op)) return this.#leaveOut(run, { kind: "unsupported", why: NO_FORM, op });
     if (op.kind === "stop") return this.#isStreamLeftOut ? [] : [run];
     const isLeftOut = this.#isUnknown(tableOf(op));
     if (op.kind === "stream") this.#isStreamLeftOut = isLeftOut;
@@ -56,6 +57,16 @@ class Scope {
     else if (isGone(run, op)) return [{ kind: "gone", table: op.table }];
     return [];
   }
+}
+
+const NO_FORM = "a condition with no form as a predicate";
+
+/** Millrace has no functions that are no predicates. */
+function hasNoForm(op: Op): op is CommandOp {
+  return (
+    (op.kind === "delete" || op.kind === "update" || op.kind === "merge") &&
+    /\["(?:hash|rand|in_subquery)"/.test(JSON.stringify(op))
+  );
 }
 
 function tableOf(op: Op): string | undefined {

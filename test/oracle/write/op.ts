@@ -9,8 +9,9 @@ export type Op =
   | { readonly kind: "stop" }
   | DeleteOp
   | TruncateTableOp
-  | UnsupportedOp
-  | { readonly kind: "update" | "merge"; readonly table: string; readonly catalog: string | null };
+  | UpdateOp
+  | MergeOp
+  | UnsupportedOp;
 
 /** A condition as a list: the name of the function, then its arguments. */
 export type Tree = readonly JsonValue[];
@@ -81,6 +82,35 @@ export interface DeleteOp {
   readonly where: Tree | null;
 }
 
+export interface UpdateOp {
+  readonly kind: "update";
+  readonly table: string;
+  readonly catalog: string | null;
+  readonly set: readonly (readonly [column: string, value: Tree])[];
+  readonly where: Tree | null;
+}
+
+/** A clause of a merge. `set` is present unless it deletes. */
+export interface ClauseOp {
+  readonly when: Tree | null;
+  readonly then: "update" | "delete" | "insert";
+  readonly set?: readonly (readonly [column: string, value: Tree])[];
+}
+
+export interface MergeOp {
+  readonly kind: "merge";
+  readonly table: string;
+  readonly catalog: string | null;
+  readonly source: { readonly schema: string; readonly rows: readonly OpRow[] };
+  readonly on: Tree;
+  readonly matched: readonly ClauseOp[];
+  readonly notMatched: readonly ClauseOp[];
+  readonly notMatchedBySource: readonly ClauseOp[];
+}
+
+/** A command that changes rows of a table. */
+export type CommandOp = DeleteOp | UpdateOp | MergeOp;
+
 export interface TruncateTableOp {
   readonly kind: "truncateTable";
   readonly table: string;
@@ -95,4 +125,4 @@ export interface UnsupportedOp {
 }
 
 /** An op that calls the table: all but settings, given tables and what is left out. */
-export type CallingOp = BatchWriteOp | StreamOp | DeleteOp | TruncateTableOp;
+export type CallingOp = BatchWriteOp | StreamOp | CommandOp | TruncateTableOp;

@@ -8,6 +8,7 @@ import {
   predicate,
   reference,
   scalar,
+  source,
 } from "../../../shared/contract/write/predicates.ts";
 import type { OpRow, Tree } from "./op.ts";
 
@@ -44,11 +45,14 @@ export function predicateOf(tree: Tree): Predicate {
   return predicate(known, ...args.map((child) => expressionOf(child as Tree)));
 }
 
-function expressionOf(tree: Tree): Expression {
+/** Returns the value of a recording as an expression. */
+export function expressionOf(tree: Tree): Expression {
   const [name, ...args] = tree;
   switch (name) {
     case "col":
       return reference(String(args[0]));
+    case "source":
+      return source(String(args[0]));
     case "lit":
       return typeof args[0] === "boolean" ? predicateOf(tree) : literal(args[0]);
     case "+":

@@ -1,7 +1,10 @@
+import type { Filter } from "../../../shared/contract/filters.ts";
 import type { JsonValue } from "../../../shared/contract/json.ts";
-import { predicateText } from "../../../shared/contract/write/predicate-text.ts";
+import { predicatesOf } from "../../../shared/contract/write/convert-filters.ts";
+import { filterText, predicateText } from "../../../shared/contract/write/predicate-text.ts";
 import type { Predicate } from "../../../shared/contract/write/predicates.ts";
 import type {
+  SupportsDelete,
   SupportsDeleteV2,
   Table,
   TableCapability,
@@ -15,7 +18,8 @@ type Options = Readonly<Record<string, unknown>>;
 
 /** Returns the table of the recordings with the abilities that its property `kind` names. */
 export function deletable(settings: RecSettings): Table {
-  if (settings.kind === "delete") return new DeletableTable(settings);
+  if (settings.kind === "delete" || settings.kind === "rowLevel+delete") return new DeletableTable(settings);
+  if (settings.kind === "deleteV1") return new FilterTable(settings);
   return settings.kind === "truncatable" ? new TruncateTable(settings) : new PlainTable(settings);
 }
 
@@ -51,6 +55,24 @@ class TruncateTable extends PlainTable implements TruncatableTable {
     await faults.strikeLater("Table.truncateTable");
     table.truncate();
     return true;
+  }
+}
+
+class FilterTable extends PlainTable implements SupportsDelete {
+  readonly filterForm = "filters";
+
+  canDeleteWhere(filters: readonly Filter[]): boolean {
+    const returns = !this.settings.refusesDelete;
+    log("Table.canDeleteWhere(filters)", { filters: filters.map(filterText), returns });
+    this.settings.faults.strike("Table.canDeleteWhere(filters)");
+    return returns;
+  }
+
+  async deleteWhere(filters: readonly Filter[]): Promise<void> {
+    const { faults, table } = this.settings;
+    log("Table.deleteWhere(filters)", { filters: filters.map(filterText) });
+    await faults.strikeLater("Table.deleteWhere(filters)");
+    table.delete(filters.flatMap(predicatesOf));
   }
 }
 

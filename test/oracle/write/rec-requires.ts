@@ -1,3 +1,4 @@
+import type { BatchWrite, StreamingWrite } from "../../../shared/contract/write/batch-write.ts";
 import {
   type Distribution,
   Distributions,
@@ -6,17 +7,40 @@ import {
   type SortOrder,
   sortOrder,
 } from "../../../shared/contract/write/distribution.ts";
+import type { CustomMetric, CustomTaskMetric } from "../../../shared/contract/write/metrics.ts";
+import { Write } from "../../../shared/contract/write/write.ts";
 import { log } from "./log.ts";
 import type { RecSettings } from "./rec-settings.ts";
-import { RecWrite, type RecWriteParts } from "./rec-write.ts";
 
-/** The write of a table with `distribute`, which requires what its settings say. */
-export class RecRequiringWrite extends RecWrite implements RequiresDistributionAndOrdering {
+/** Returns the write, with what it requires if the table has the setting `distribute`. */
+export function requiring(settings: RecSettings, write: Write): Write {
+  return settings.distributes ? new RequiringWrite(settings, write) : write;
+}
+
+class RequiringWrite extends Write implements RequiresDistributionAndOrdering {
   readonly #settings: RecSettings;
+  readonly #write: Write;
 
-  constructor(parts: RecWriteParts) {
-    super(parts);
-    this.#settings = parts.settings;
+  constructor(settings: RecSettings, write: Write) {
+    super();
+    this.#settings = settings;
+    this.#write = write;
+  }
+
+  override async toBatch(): Promise<BatchWrite<unknown>> {
+    return await this.#write.toBatch();
+  }
+
+  override async toStreaming(): Promise<StreamingWrite<unknown>> {
+    return await this.#write.toStreaming();
+  }
+
+  override supportedCustomMetrics(): readonly CustomMetric[] {
+    return this.#write.supportedCustomMetrics();
+  }
+
+  override async reportDriverMetrics(): Promise<readonly CustomTaskMetric[]> {
+    return await this.#write.reportDriverMetrics();
   }
 
   requiredNumPartitions(): number {
@@ -58,7 +82,8 @@ function distributionOf(text: string): Distribution {
   throw new Error(`the recorded table has no distribution "${text}"`);
 }
 
+/** Parses `id`, or `id desc`. */
 function orderOf(text: string): SortOrder {
-  const [column = "", direction = "asc"] = text.split(" ");
+  const [column = "", direction] = text.split(" ");
   return direction === "desc" ? desc(column) : sortOrder(column);
 }

@@ -56,8 +56,39 @@ export class RecSettings {
     return this.#is("refuseDelete");
   }
 
+  get isCoordinated(): boolean {
+    return this.#values["coordinator"] !== "false";
+  }
+
+  get isDelta(): boolean {
+    return this.#is("delta");
+  }
+
+  /** True if an update arrives as a delete and an insert. */
+  get splits(): boolean {
+    return this.#is("split");
+  }
+
+  get rowId(): readonly string[] {
+    return this.#names("rowId", "id");
+  }
+
+  /** The metadata columns that the writers need. */
+  get required(): readonly string[] {
+    return this.#names("required", "");
+  }
+
+  /** True if the predicates choose the files that are scanned. */
+  get prunes(): boolean {
+    return this.#is("prune");
+  }
+
+  get filtersAtRuntime(): boolean {
+    return this.#is("runtimeFilter");
+  }
+
   /** True if the write requires a distribution or an ordering. */
-  get isRequiring(): boolean {
+  get distributes(): boolean {
     return this.#is("distribute");
   }
 
@@ -66,7 +97,7 @@ export class RecSettings {
   }
 
   get ordering(): readonly string[] {
-    return (this.#values["ordering"] ?? "").split(",").filter((order) => order !== "");
+    return this.#names("ordering", "");
   }
 
   get numPartitions(): number {
@@ -81,8 +112,9 @@ export class RecSettings {
     return this.#values["strict"] !== "false";
   }
 
-  get isCoordinated(): boolean {
-    return this.#values["coordinator"] !== "false";
+  #names(name: string, otherwise: string): readonly string[] {
+    const text = this.#values[name] ?? otherwise;
+    return text === "" ? [] : text.split(",").map((one) => one.trim());
   }
 
   #is(name: string): boolean {

@@ -16,7 +16,7 @@ import type {
 import type { LogicalWriteInfo } from "../../../shared/contract/write/write-info.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
 import { log } from "./log.ts";
-import { RecRequiringWrite } from "./rec-requires.ts";
+import { requiring } from "./rec-requires.ts";
 import type { RecSettings } from "./rec-settings.ts";
 import { ddlOf, RecV1Write, RecWrite } from "./rec-write.ts";
 
@@ -85,7 +85,7 @@ class Builder implements WriteBuilder {
     await settings.faults.strikeLater("WriteBuilder.build");
     const parts = { settings, replaces, info: this.#info };
     if (settings.isV1) return new RecV1Write(parts);
-    return settings.isRequiring ? new RecRequiringWrite(parts) : new RecWrite(parts);
+    return requiring(settings, new RecWrite(parts));
   }
 }
 

@@ -51,7 +51,7 @@ class FilesAdded extends CustomSumMetric {
 
 /** The metrics that a table with `metrics` has of its own, beside those of its writers. */
 export const TABLE_METRICS: readonly CustomMetric[] = [new FilesAdded()];
-const WRITE_METRICS: readonly CustomMetric[] = [new RowsSeen(), ...TABLE_METRICS];
+export const WRITE_METRICS: readonly CustomMetric[] = [new RowsSeen(), ...TABLE_METRICS];
 
 export function askMetrics(settings: RecSettings, point: string, metrics: readonly CustomMetric[]) {
   if (!settings.hasMetrics) return [];

@@ -8,7 +8,7 @@ import { run as runLocally } from "../../../local/runner.ts";
 import type { SpeculationPolicy } from "../../../local/speculation.ts";
 
 import { causeOf, MillraceError } from "../../../shared/contract/errors.ts";
-import { deleteFrom, truncateTable } from "../../../shared/contract/write/delete.ts";
+import { truncateTable } from "../../../shared/contract/write/delete.ts";
 import type { Ports } from "../../../shared/engine/ports/runtime.ts";
 import type { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
 import type { Call } from "../trace.ts";
@@ -17,13 +17,12 @@ import { callingAs } from "./log.ts";
 import type {
   BatchWriteOp,
   CallingOp,
-  DeleteOp,
+  CommandOp,
   SessionOp,
   Speculation,
   StreamOp,
   TruncateTableOp,
 } from "./op.ts";
-import { predicateOf } from "./predicates.ts";
 import { deletable } from "./rec-delete.ts";
 import { RecSettings } from "./rec-settings.ts";
 import { pipelineOf, Tables } from "./statements.ts";
@@ -118,11 +117,13 @@ export class Replay {
     switch (op.kind) {
       case "stop":
         return await this.#stop();
-      case "delete":
       case "truncateTable":
-        return await this.#delete(op, run);
+        return await this.#truncate(op, run);
       case "stream":
         return await this.#stream(op, run);
+      case "delete":
+      case "update":
+      case "merge":
       case "batchWrite":
         return await this.#execute(op, run, this.#newHome(), new AbortController().signal);
     }
@@ -145,16 +146,19 @@ export class Replay {
     this.#background = undefined;
   }
 
-  async #delete(op: DeleteOp | TruncateTableOp, run: Run): Promise<void> {
+  async #truncate(op: TruncateTableOp, run: Run): Promise<void> {
     const { state, properties } = this.#tables.find(op.table, op.catalog, "");
     const table = deletable(new RecSettings(state, properties, {}));
-    const { metrics } = await (op.kind === "delete"
-      ? deleteFrom(table, op.where === null ? undefined : predicateOf(op.where))
-      : truncateTable(table));
+    const { metrics } = await truncateTable(table);
     run.metrics = metrics;
   }
 
-  async #execute(op: BatchWriteOp | StreamOp, run: Run, folder: string, signal: AbortSignal): Promise<void> {
+  async #execute(
+    op: BatchWriteOp | StreamOp | CommandOp,
+    run: Run,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { parallel, attempts, speculation } = this.#session;
     const home = new FastHome(folder);
     const pipeline = pipelineOf(this.#tables, op, PIPELINE);

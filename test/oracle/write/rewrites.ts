@@ -1,3 +1,4 @@
+import { commandSteps } from "./rewrites/commands.ts";
 import { abortAgain } from "./rewrites/ends.ts";
 import { noCatalog, updateMode, v1Save } from "./rewrites/refusals.ts";
 import type { WriteRewrite } from "./rewrites/rewrite.ts";
@@ -14,6 +15,7 @@ export const WRITE_REWRITES: readonly WriteRewrite[] = [
   v1Staged,
   chainRepeated,
   exchangedFirst,
+  commandSteps,
   stopLeavesOpen,
   abortAgain,
 ];

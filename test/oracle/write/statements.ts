@@ -1,9 +1,12 @@
 import type { Schema } from "apache-arrow";
 import { DataSource, type DataSourceClass } from "../../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
+import type { Assignments } from "../../../shared/contract/row-command.ts";
+import type { SupportsWrite } from "../../../shared/contract/write/table.ts";
 import { batchInput, streamInput } from "./input.ts";
-import type { BatchWriteOp, GivenOp, StreamOp } from "./op.ts";
-import { isAlways, predicateOf } from "./predicates.ts";
+import type { BatchWriteOp, ClauseOp, CommandOp, GivenOp, StreamOp } from "./op.ts";
+import { expressionOf, isAlways, predicateOf } from "./predicates.ts";
+import { commandTable } from "./rec-command-table.ts";
 import { RecSettings } from "./rec-settings.ts";
 import { RecTable } from "./rec-table.ts";
 import { columnsOf, TableState } from "./tables.ts";
@@ -63,7 +66,8 @@ function sinkOf(tables: Tables, { table, catalog, rows }: WriteOp): DataSourceCl
 }
 
 /** Returns the pipeline of a statement that writes. Throws what refuses it before any call. */
-export function pipelineOf(tables: Tables, op: WriteOp, name: string): Pipeline {
+export function pipelineOf(tables: Tables, op: WriteOp | CommandOp, name: string): Pipeline {
+  if (op.kind === "delete" || op.kind === "update" || op.kind === "merge") return commandOf(tables, op, name);
   tables.find(op.table, op.catalog, op.rows.schema);
   return op.kind === "stream" ? streamOf(tables, op, name) : batchOf(tables, op, name);
 }
@@ -88,6 +92,46 @@ function batchOf(tables: Tables, op: BatchWriteOp, name: string): Pipeline {
   return condition === null || isAlways(condition)
     ? batch.truncate()
     : batch.overwrite(predicateOf(condition));
+}
+
+/** Returns the table of a command. */
+function tableOf(tables: Tables, { table, catalog }: CommandOp): DataSourceClass<Options> {
+  class Rec extends DataSource<Options> {
+    static override readonly name = "rec.Rec";
+
+    override table(): SupportsWrite {
+      const { state, properties, schema } = tables.find(table, catalog, "");
+      return commandTable(new RecSettings(state, properties, this.options), schema);
+    }
+  }
+  return Rec;
+}
+
+function commandOf(tables: Tables, op: CommandOp, name: string): Pipeline {
+  tables.find(op.table, op.catalog, "");
+  const target = pipeline(name).table(tableOf(tables, op), {});
+  if (op.kind === "delete") return target.deleteWhere(op.where === null ? undefined : predicateOf(op.where));
+  if (op.kind === "update")
+    return target.update({
+      set: setOf(op.set),
+      ...(op.where === null ? {} : { where: predicateOf(op.where) }),
+    });
+  const source = pipeline(name).read.format(batchInput(op.source.schema, [op.source.rows]));
+  return target.merge(source as never, {
+    on: predicateOf(op.on),
+    whenMatched: op.matched.map(clauseOf) as never,
+    whenNotMatched: op.notMatched.map(clauseOf) as never,
+    whenNotMatchedBySource: op.notMatchedBySource.map(clauseOf) as never,
+  });
+}
+
+function clauseOf({ when, then, set }: ClauseOp): object {
+  const condition = when === null ? {} : { when: predicateOf(when) };
+  return { ...condition, then, ...(set === undefined ? {} : { set: setOf(set) }) };
+}
+
+function setOf(set: NonNullable<ClauseOp["set"]>): Assignments {
+  return Object.fromEntries(set.map(([column, value]) => [column, expressionOf(value)]));
 }
 
 /**

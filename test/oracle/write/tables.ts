@@ -1,8 +1,15 @@
+import type { JsonValue } from "../../../shared/contract/json.ts";
 import type { Predicate } from "../../../shared/contract/write/predicates.ts";
 import type { Disposition } from "../../../shared/contract/write/writer-table.ts";
 import type { GivenOp, OpRow } from "./op.ts";
 import { matches } from "./predicates.ts";
 import type { Files } from "./trace.ts";
+
+/** A change of a task: without a row a delete, without an id a new row. */
+export interface Change {
+  readonly id?: OpRow;
+  readonly row?: OpRow;
+}
 
 /** A table of a scenario: the rows that readers see, one file for each task that added some. */
 export class TableState {
@@ -12,6 +19,8 @@ export class TableState {
   #files = new Map<number, readonly OpRow[]>();
   /** Rows of task attempts that committed, by task id. Readers do not see them. */
   readonly #staged = new Map<number, readonly OpRow[]>();
+  /** Changes of task attempts that committed, by task id. */
+  readonly #changes = new Map<number, readonly Change[]>();
   #next = 0;
 
   constructor(name: string, columns: readonly string[], partitionedBy: readonly string[] = []) {
@@ -40,7 +49,72 @@ export class TableState {
     this.#staged.set(taskId, rows);
   }
 
+  stageChanges(taskId: number, changes: readonly Change[]): void {
+    this.#changes.set(taskId, [...changes]);
+  }
+
+  get fileNumbers(): readonly number[] {
+    return [...this.#files.keys()];
+  }
+
+  /** The files that have a row for which all predicates hold. */
+  filesWith(predicates: readonly Predicate[]): readonly number[] {
+    const hasMatch = (rows: readonly OpRow[]) => rows.some((row) => matches(predicates, this.columns, row));
+    return [...this.#files].filter(([, rows]) => hasMatch(rows)).map(([number]) => number);
+  }
+
+  /** Returns the rows of a file in these columns, of which some may be metadata columns. */
+  scanned(file: number, columns: readonly string[]): readonly OpRow[] {
+    return (this.#files.get(file) ?? []).map((row, i) =>
+      columns.map((name) => this.#valueOf(name, file, i, row)),
+    );
+  }
+
+  #valueOf(name: string, file: number, position: number, row: OpRow): JsonValue {
+    if (name === "_file") return file;
+    if (name === "_pos") return position;
+    if (name === "_seq") return 100 + Number(row[this.columns.indexOf("id")]);
+    return row[this.columns.indexOf(name)] ?? null;
+  }
+
+  /** Applies the changes of these task attempts. New rows of a task are one file. */
+  commitDelta(taskIds: readonly number[], rowId: readonly string[]): void {
+    const changes = taskIds.map((taskId) => this.#changes.get(taskId) ?? []);
+    const byId = new Map(
+      changes
+        .flat()
+        .flatMap((change) => (change.id === undefined ? [] : [[JSON.stringify(change.id), change] as const])),
+    );
+    const files = [...this.#files].map(([number, rows]) => {
+      const changed = rows.flatMap((row, i) => {
+        const id = JSON.stringify(rowId.map((name) => this.#valueOf(name, number, i, row)));
+        const change = byId.get(id);
+        if (change === undefined) return [row];
+        return change.row === undefined ? [] : [change.row];
+      });
+      return [number, changed] as const;
+    });
+    this.#files = new Map(files.filter(([, rows]) => rows.length > 0));
+    this.#addFiles(changes.map((list) => list.filter(({ id }) => id === undefined)));
+    for (const taskId of taskIds) this.drop(taskId);
+  }
+
+  /** Puts the rows of these task attempts in place of the files; of all, if nothing was scanned. */
+  replaceFiles(files: readonly number[] | undefined, taskIds: readonly number[]): void {
+    for (const file of files ?? this.fileNumbers) this.#files.delete(file);
+    this.#addFiles(taskIds.map((taskId) => this.#changes.get(taskId) ?? []));
+    for (const taskId of taskIds) this.drop(taskId);
+  }
+
+  #addFiles(lists: readonly (readonly Change[])[]): void {
+    for (const list of lists) {
+      const rows = list.flatMap(({ row }) => (row === undefined ? [] : [row]));
+      if (rows.length > 0) this.#files.set(this.#next++, rows);
+    }
+  }
+
   drop(taskId: number): void {
+    this.#changes.delete(taskId);
     this.#staged.delete(taskId);
   }
 

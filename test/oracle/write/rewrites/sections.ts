@@ -1,6 +1,6 @@
 import type { Call } from "../../trace.ts";
 import { isOfChain, isRaise, isRequirement } from "../calls.ts";
-import type { BatchWriteOp, StreamOp } from "../op.ts";
+import type { BatchWriteOp, CommandOp, StreamOp } from "../op.ts";
 import type { Run, Step } from "../trace.ts";
 
 /** The driver's calls for one batch: those up to the factory of the writers, and the others. */
@@ -40,6 +40,15 @@ function isCoordinatorQuestion({ call }: Call): boolean {
 }
 
 export type WriteRun = Run & { readonly op: BatchWriteOp | StreamOp };
+
+export type CommandRun = Run & { readonly op: CommandOp };
+
+/** The statements that change rows of a table. */
+export function commandRuns(steps: readonly Step[]): readonly CommandRun[] {
+  return steps.filter(
+    (step): step is CommandRun => step.kind === "run" && ["delete", "update", "merge"].includes(step.op.kind),
+  );
+}
 
 /** The statements that write a batch or a stream. */
 export function writeRuns(steps: readonly Step[]): readonly WriteRun[] {

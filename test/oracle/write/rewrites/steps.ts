@@ -5,6 +5,7 @@ import type { Run } from "../trace.ts";
 import type { WriteRewrite } from "./rewrite.ts";
 import {
   changeEach,
+  commandRuns,
   isWhole,
   joined,
   repeatedChain,
@@ -23,11 +24,12 @@ export const toldInFinalize: WriteRewrite = {
   reason:
     "docs/spark-differences.md, Tables: `onDataWriterCommit` is called when all tasks have ended, in partition order, in the process that commits or aborts afterwards. Spark calls it whenever a message arrives, also after an abort.",
   rewrite(steps) {
-    return changeEach(writeRuns(steps), (run) => {
+    const runs: readonly Run[] = [...writeRuns(steps), ...commandRuns(steps)];
+    return changeEach(runs, (run) => {
       const before = JSON.stringify(run.driver);
       const at = run.driver.findIndex((call) => isCommit(call) || isAbort(call));
       const ended = run.driver[at];
-      if (run.op.kind !== "batchWrite" || ended === undefined) return false;
+      if (run.op.kind === "stream" || ended === undefined) return false;
       const told = toldInOrder(run);
       const others = run.driver.filter((call) => !isTold(call));
       const end = others.indexOf(ended);
