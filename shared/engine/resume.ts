@@ -62,7 +62,8 @@ export async function resume(
   });
   const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
   // The rows that a command found may have changed since, so it looks for them again.
-  const next = sessions.pipeline.command === undefined ? nextAttempt : planAnew;
+  const isSame = sessions.pipeline.command === undefined || found === "landed";
+  const next = isSame ? nextAttempt : planAnew;
   const current = isOver ? await next(sessions, ports, fence, batch, code) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
   // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort

@@ -18,7 +18,9 @@ export function isRequirement({ call }: Call): boolean {
   return REQUIREMENTS.has(call.replace(/^!! \w+ in /, ""));
 }
 
-export const isWrite = ({ call }: Call): boolean => call === "DataWriter.write";
+/** True for a call with a row, or with the id of one. */
+export const isWrite = ({ call }: Call): boolean =>
+  call.startsWith("DeltaWriter.") || /^DataWriter\.write(?!All)/.test(call);
 
 const CHAIN: ReadonlySet<string> = new Set([
   "Table.newWriteBuilder",
