@@ -1,3 +1,4 @@
+export type { Arrangement } from "./contract/arrangement.ts";
 export type { BatchIdentity, CommittedBatch } from "./contract/batch-identity.ts";
 export { DataSourceReader } from "./contract/batch-reader.ts";
 export {
@@ -60,6 +61,7 @@ export {
   type ValueFilter,
 } from "./contract/filters.ts";
 export type { JsonValue } from "./contract/json.ts";
+export type { MergeStream, MergeStreamOptions } from "./contract/merge-stream.ts";
 export type {
   ListOptions,
   ObjectInfo,
@@ -92,6 +94,16 @@ export {
   ReadMinRows,
 } from "./contract/read-limit.ts";
 export { registerDataSource } from "./contract/registry.ts";
+export type {
+  Assignment,
+  Assignments,
+  CheckedClause,
+  MatchedClause,
+  MergeClauses,
+  NotMatchedBySourceClause,
+  NotMatchedClause,
+  RowCommand,
+} from "./contract/row-command.ts";
 export type { OutputMode, Overwrite } from "./contract/save-mode.ts";
 export type { SchemaLike } from "./contract/schema-like.ts";
 export {
@@ -126,7 +138,9 @@ export {
   type VacuumResult,
   type WriterCommitMessage,
 } from "./contract/stream-writer.ts";
+export type { TableTarget, UpdateOptions } from "./contract/table-target.ts";
 export { type InstantLike, roundDown, settledNow } from "./contract/time.ts";
 export { TimeRange, type TimeRangeJson } from "./contract/time-range.ts";
 export type { Trigger } from "./contract/trigger.ts";
+export { asc, desc, type SortOrder, sortOrder } from "./contract/write/distribution.ts";
 export type { OnSchemaChange } from "./contract/write/write-info.ts";

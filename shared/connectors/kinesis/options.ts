@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { type JsonColumns, jsonColumns } from "../kit/json-columns.ts";
+import { jsonColumns } from "../kit/json-columns.ts";
+import type { JsonPath } from "../kit/json-path.ts";
 
 /** Which stream of Kinesis Data Streams to read, and how. */
 export interface KinesisOptions {
@@ -30,11 +31,19 @@ export interface KinesisOptions {
    */
   readonly schema?: string;
   /**
-   * Paths of columns in a record, such as `{ id: "after.id" }`. With `{ firstOf: [path, …] }` the
-   * first path counts that leads to a value other than null. Default: the column's own name. Only
-   * with `json`.
+   * Paths of columns in a record, such as `{ id: "after.id" }` or `{ id: { firstOf: ["after.id",
+   * "before.id"] } }`. Default: the column's own name. Only with `json`.
    */
-  readonly columns?: JsonColumns;
+  readonly columns?: Readonly<
+    Record<
+      string,
+      | JsonPath
+      | {
+          /** The paths, of which the first one that leads to a value other than null counts. */
+          readonly firstOf: readonly JsonPath[];
+        }
+    >
+  >;
   /**
    * Maximum number of records of one shard in one batch. It is exact up to 1,000; a larger limit is
    * approximate. Default 100000.
