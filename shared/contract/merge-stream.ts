@@ -40,12 +40,19 @@ export interface MergeStreamOptions {
 
 /** The checked settings of a merge of a stream. */
 export interface MergeStream {
+  /** The columns that identify a row. */
   readonly keys: readonly string[];
+  /** The columns that order the changes of a key. */
   readonly sequenceBy: readonly string[];
+  /** Which changes delete the row of their key. Absent: none. */
   readonly applyAsDeletes?: Predicate;
+  /** The columns that are not stored. */
   readonly exceptColumns: readonly string[];
+  /** How the changes of a key are kept. */
   readonly storedAsScdType: ScdType;
+  /** How long the sequence of a deleted key is kept, in milliseconds. */
   readonly tombstonesKeptMilliseconds: number;
+  /** What happens if two different changes of a key have one sequence. */
   readonly onEqualSequence: "fail" | "first";
 }
 

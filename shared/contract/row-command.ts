@@ -45,14 +45,19 @@ export interface MergeClauses {
 
 /** The new values of a column. */
 export interface Assignment {
+  /** Name of the column. */
   readonly column: string;
+  /** The value, computed from the old row, in a merge also from the source's row. */
   readonly value: Expression;
 }
 
 /** A clause with checked expressions. `set` is `"*"` until the columns are known. */
 export interface CheckedClause {
+  /** For which rows the clause holds. Absent: for all. */
   readonly when?: Predicate;
+  /** The action. */
   readonly then: "update" | "delete" | "insert";
+  /** The new values, unless rows are deleted. `"*"`: all columns of the source, by name. */
   readonly set?: readonly Assignment[] | "*";
 }
 
