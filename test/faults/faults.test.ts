@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ACTS } from "./acts.ts";
 import { type Case, countCalls, runCase } from "./cases.ts";
 import { generator } from "./chance.ts";
+import { STAGE_CASES } from "./exchange-cases.ts";
 import {
   coordination,
   exchange,
@@ -118,6 +119,12 @@ describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
   ])("Random faults of attempts and runs lose and double nothing: %s", async (_kind, draw) => {
     const random = generator(11);
     expect(await broken(Array.from({ length: 60 }, () => draw(calls, random)))).toEqual([]);
+  });
+});
+
+describe("the exchange of rows", { timeout: TIMEOUT }, () => {
+  it("Steps that plan a stage late, again, or after a commit has landed break nothing", async () => {
+    expect(await broken(STAGE_CASES)).toEqual([]);
   });
 });
 
