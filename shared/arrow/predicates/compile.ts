@@ -12,6 +12,7 @@ import {
   columnNode,
   conditionNode,
   constantNode,
+  hashNode,
 } from "./values.ts";
 
 /** Returns what messages call a predicate or scalar expression. */
@@ -126,6 +127,8 @@ export class Compiler {
 
   #scalar({ name, children }: ScalarExpression): ValueNode {
     const label = this.#labelOf(name);
+    if (name === "HASH")
+      return hashNode(children.map((child) => this.#comparable([child], label)[0] as ValueNode));
     if (name !== "CASE_WHEN") {
       const operands = this.#comparable(children, label);
       return name === "COALESCE"

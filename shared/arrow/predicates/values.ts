@@ -178,6 +178,29 @@ export function coalesceNode(operands: readonly ValueNode[], field: Field): Valu
   };
 }
 
+/** Returns a hash of the values. It is never null, and equal values of other widths share it. */
+export function hashNode(operands: readonly ValueNode[]): ValueNode {
+  return {
+    field: computed(new Int64()),
+    bind: (rows) => {
+      const readers = operands.map((node) => node.bind(rows));
+      return (row) => BigInt(readers.reduce((hash, keyAt) => hashOf(hash, keyAt(row)), HASH_SEED));
+    },
+    range: () => ANY_RANGE,
+  };
+}
+
+const HASH_SEED = 42;
+
+/** The hash FNV-1a, by Fowler, Noll and Vo, of the value's text. */
+function hashOf(seed: number, key: Key | null): number {
+  if (key === null) return seed;
+  const text = Buffer.isBuffer(key) ? key.toString("latin1") : String(key);
+  let hash = seed ^ 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash | 0;
+}
+
 /** Returns the value of the first condition that holds, else the last value, else null. */
 export function caseNode(
   conditions: readonly Condition[],

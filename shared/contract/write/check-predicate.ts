@@ -42,6 +42,7 @@ const SCALARS: Readonly<Record<ScalarName, Arguments>> = {
   "-": { min: 1, max: 2, kind: "values" },
   "*": TWO,
   COALESCE: MANY,
+  HASH: MANY,
   CASE_WHEN: { min: 2, max: Number.POSITIVE_INFINITY, kind: "cases" },
 };
 

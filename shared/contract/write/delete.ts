@@ -5,7 +5,7 @@ import type { Awaitable } from "../stream-reader.ts";
 import { filtersOf, predicatesOf } from "./convert-filters.ts";
 import type { CustomMetric, CustomTaskMetric } from "./metrics.ts";
 import { predicatesText } from "./predicate-text.ts";
-import { ALWAYS_TRUE, isAlwaysTrue, type Predicate } from "./predicates.ts";
+import { ALWAYS_TRUE, hasFormForTables, isAlwaysTrue, type Predicate } from "./predicates.ts";
 import type { SupportsDelete, SupportsDeleteV2, Table, TruncatableTable } from "./table.ts";
 
 /** Options of a deletion, which the table receives as they are. */
@@ -56,6 +56,7 @@ export function canDelete(
   table: SupportsDelete | SupportsDeleteV2,
   predicates: readonly Predicate[],
 ): boolean {
+  if (!predicates.every(hasFormForTables)) return false;
   if (table.filterForm !== "filters") return table.canDeleteWhere?.(predicates) !== false;
   const filters = filtersOf(predicates);
   return filters !== undefined && table.canDeleteWhere?.(filters) !== false;

@@ -62,8 +62,11 @@ export type PredicateName =
   | "ALWAYS_TRUE"
   | "ALWAYS_FALSE";
 
-/** Spark's names of the scalar expressions that Millrace knows. */
-export type ScalarName = "+" | "-" | "*" | "COALESCE" | "CASE_WHEN";
+/**
+ * Spark's names of the scalar expressions that Millrace knows. `HASH` is a whole number that equal
+ * values share, and no table knows it: a condition with it is evaluated by Millrace.
+ */
+export type ScalarName = "+" | "-" | "*" | "COALESCE" | "CASE_WHEN" | "HASH";
 
 /** Returns a column. A field of a struct is named by its path: `reference(["place", "x"])`. */
 export function reference(attribute: string | Attribute): NamedReference {
@@ -105,4 +108,10 @@ export const ALWAYS_FALSE: Predicate = predicate("ALWAYS_FALSE");
  */
 export function isAlwaysTrue(predicates: readonly Predicate[]): boolean {
   return predicates.length > 0 && predicates.every(({ name }) => name === "ALWAYS_TRUE");
+}
+
+/** True if a table can be told the expression: it has no part that only Millrace knows. */
+export function hasFormForTables(expression: Expression): boolean {
+  if (!("children" in expression)) return true;
+  return expression.name !== "HASH" && expression.children.every(hasFormForTables);
 }

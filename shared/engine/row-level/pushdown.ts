@@ -1,6 +1,11 @@
 import type { RowCommand } from "../../contract/row-command.ts";
 import { predicatesOf } from "../../contract/write/convert-filters.ts";
-import { ALWAYS_TRUE, isAlwaysTrue, type Predicate } from "../../contract/write/predicates.ts";
+import {
+  ALWAYS_TRUE,
+  hasFormForTables,
+  isAlwaysTrue,
+  type Predicate,
+} from "../../contract/write/predicates.ts";
 import { conjunctsOf, isOfSide, withNotNull } from "./expressions.ts";
 import type { OperationFacts } from "./facts.ts";
 
@@ -21,13 +26,14 @@ export function pushedPredicates(
 ): readonly Predicate[] | undefined {
   // As in Spark, a scan of groups is always told, and gets the predicates as they are.
   if (command.command !== "MERGE") {
-    const conditions = conditionsOf(command.where);
+    const conditions = conditionsOf(command.where)?.filter(hasFormForTables);
     if (form === "group") return conditions ?? [ALWAYS_TRUE];
-    return conditions && withNotNull(conditions, conditions, all);
+    if (conditions === undefined || conditions.length === 0) return undefined;
+    return withNotNull(conditions, conditions, all);
   }
   // A row without a partner is changed, too.
   if (command.notMatchedBySource.length > 0) return form === "group" ? [ALWAYS_TRUE] : undefined;
-  const parts = conjunctsOf(command.on);
+  const parts = conjunctsOf(command.on).filter(hasFormForTables);
   const own = parts.filter((part) => isOfSide(part, "target"));
   if (form === "group") return own;
   const pushed = withNotNull(own, parts, all);

@@ -5,7 +5,12 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { PipelineDefinition } from "../../contract/pipeline-definition.ts";
 import { filtersOf, predicatesOf } from "../../contract/write/convert-filters.ts";
 import { predicatesText } from "../../contract/write/predicate-text.ts";
-import { ALWAYS_TRUE, isAlwaysTrue, type Predicate } from "../../contract/write/predicates.ts";
+import {
+  ALWAYS_TRUE,
+  hasFormForTables,
+  isAlwaysTrue,
+  type Predicate,
+} from "../../contract/write/predicates.ts";
 import type { Table, TableCapability } from "../../contract/write/table.ts";
 import type {
   SupportsDynamicOverwrite,
@@ -133,6 +138,7 @@ function overwritten(
 ): WriteBuilder {
   const no = () =>
     refused(`cannot overwrite the rows with ${predicatesText(predicates)}`, "another condition");
+  if (!predicates.every(hasFormForTables)) throw no();
   if (builder.filterForm !== "filters") {
     if (asks && builder.canOverwrite?.(predicates) === false) throw no();
     return builder.overwrite(predicates);

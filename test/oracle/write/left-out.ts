@@ -61,11 +61,11 @@ class Scope {
 
 const NO_FORM = "a condition with no form as a predicate";
 
-/** Millrace has no functions that are no predicates. */
+/** Millrace has no conditions of chance or of a subquery. */
 function hasNoForm(op: Op): op is CommandOp {
   return (
     (op.kind === "delete" || op.kind === "update" || op.kind === "merge") &&
-    /\["(?:hash|rand|in_subquery)"/.test(JSON.stringify(op))
+    /\["(?:rand|in_subquery)"/.test(JSON.stringify(op))
   );
 }
 

@@ -57,6 +57,8 @@ export function expressionOf(tree: Tree): Expression {
       return typeof args[0] === "boolean" ? predicateOf(tree) : literal(args[0]);
     case "+":
       return scalar("+", ...args.map((child) => expressionOf(child as Tree)));
+    case "hash":
+      return scalar("HASH", ...args.map((child) => expressionOf(child as Tree)));
     case "nullif": {
       const [value, other] = args as [Tree, Tree];
       const whenEqual = [predicateOf(["=", value, other]), literal(null)];
