@@ -2,6 +2,7 @@ import type { SaveMode } from "./batch-writer.ts";
 import { MillraceError } from "./errors.ts";
 import { checkFilter, type Filter } from "./filters.ts";
 import { isPlainObject } from "./json.ts";
+import type { RowCommand } from "./row-command.ts";
 import { checkPredicate } from "./write/check-predicate.ts";
 import type { Predicate } from "./write/predicates.ts";
 
@@ -42,14 +43,22 @@ export interface Disposal {
   readonly name: string;
   readonly saveMode?: SaveMode;
   readonly overwrites?: Overwrite;
+  /** Present if the pipeline changes rows of a table: it writes no rows of a source. */
+  readonly command?: RowCommand;
 }
 
 /**
- * Throws `SAVE_MODE_INVALID` if the pipeline overwrites a part of its target already, or if the
+ * Throws `SAVE_MODE_INVALID` if the pipeline changes rows of a table, or overwrites a part of its
+ * target already, or if the
  * verb asks for a part and another mode than the default was set. Otherwise one of two
  * contradictory verbs would have no effect.
  */
-export function refuseSecondVerb({ name, saveMode, overwrites }: Disposal, verb: string): void {
+export function refuseSecondVerb({ name, saveMode, overwrites, command }: Disposal, verb: string): void {
+  if (command !== undefined)
+    throw new MillraceError("SAVE_MODE_INVALID", `pipeline "${name}" has a command and ${verb}`, {
+      where: { pipeline: name },
+      hint: "Remove the verb: the command alone says which rows of the table change.",
+    });
   const isPartial = verb.startsWith(".overwrite");
   const first =
     overwrites === undefined

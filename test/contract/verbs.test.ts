@@ -88,6 +88,22 @@ describe("the verbs of a batch pipeline", () => {
   );
 });
 
+describe("the verbs of a command", () => {
+  it.each(["mode", "truncate", "overwrite", "overwritePartitions"] as const)(
+    "A pipeline that changes rows of a table refuses .%s()",
+    (verb) => {
+      const command = pipeline("orders").table(Shelf, {}).deleteWhere(day);
+      const call = command[verb] as (argument: unknown) => BatchPipeline;
+      expect(() => call.call(command, verb === "mode" ? "append" : day)).toThrow(
+        expect.objectContaining({
+          code: "SAVE_MODE_INVALID",
+          message: expect.stringMatching(/^pipeline "orders" has a command and \./),
+        }),
+      );
+    },
+  );
+});
+
 describe("the output mode of a stream pipeline", () => {
   it("A stream appends unless its output mode is complete", () => {
     expect(stream.outputs).toBeUndefined();

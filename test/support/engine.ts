@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import type { Arrangement } from "../../shared/contract/arrangement.ts";
-import type { ConfiguredSource } from "../../shared/contract/configured.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { DataSource } from "../../shared/contract/data-source.ts";
 import { optional } from "../../shared/contract/optional.ts";
@@ -141,11 +140,7 @@ export function scripted(
       return new Writer();
     }
   }
-  const source: ConfiguredSource = {
-    dataSource: Numbers,
-    options: {},
-    ...optional("arrangement", arrangement),
-  };
+  const source = { dataSource: Numbers, options: {}, ...optional("arrangement", arrangement) };
   const made = new ReadStream<never>("numbers", source).writeStream.format(Sink);
   return { script, pipeline: made as unknown as Pipeline };
 }
