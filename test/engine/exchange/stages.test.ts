@@ -133,6 +133,20 @@ describe("A batch whose tasks exchange rows", () => {
     await expect(late.planStage(planned)).rejects.toMatchObject({ code: "FENCED" });
   });
 
+  it("A batch whose write requires more tasks than a batch may have is refused before it is recorded", async () => {
+    const { script, pipeline } = scripted({}, { ...ARRANGED, numPartitions: 5 });
+    const run = await new EngineWorld().run(pipeline, "a");
+
+    await expect(run.plan({ maxTasks: 4 })).rejects.toMatchObject({
+      code: "TOO_MANY_PARTITIONS",
+      message: expect.stringContaining("5 tasks") as string,
+      where: { pipeline: "numbers" },
+    });
+    expect(names(script)).not.toContain("read");
+    expect(await run.ports.ledger.batch("numbers", 0)).toBeUndefined();
+    expect(await run.plan({ maxTasks: 5 })).toMatchObject({ kind: "batch", todo: [0, 1, 2, 3] });
+  });
+
   it("A stage is not planned while a task is missing", async () => {
     const { pipeline } = arranged();
     const run = await new EngineWorld().run(pipeline, "a");
