@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { storeScratch } from "../../../shared/arrow/sort/store-scratch.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
 import { Distributions, desc } from "../../../shared/contract/write/distribution.ts";
 import type { PlannedBatch, PlanResult } from "../../../shared/engine/plan.ts";
@@ -287,5 +288,35 @@ describe("A batch whose tasks exchange rows", () => {
     await next.finalize(resumed);
     await finish(next, await exchange(next, await next.plan()));
     expect(committed(script)).toEqual([IDS]);
+  });
+
+  it("Vacuum deletes what a killed task left, once its batch has ended: sorted runs, and files that are not recorded", async () => {
+    const { pipeline } = arranged();
+    const world = new EngineWorld();
+    const run = await world.run(pipeline, "a");
+    const { store } = run.ports;
+    const planned = await run.plan();
+    const folder = "batches/000000000000/";
+    async function* rows() {
+      yield new Uint8Array(3);
+    }
+    await storeScratch(store, `${folder}sorted-killed/`).write(0, rows());
+    await storeScratch(store, `${folder}sorted-killed/changes/`).write(0, rows());
+    await store.put(`${folder}exchanged-killed.arrows`, rows());
+    const left = async () =>
+      (await Array.fromAsync(store.list(folder)))
+        .map(({ key }) => key.slice(folder.length))
+        .filter((key) => key.includes("killed"));
+    const all = ["exchanged-killed.arrows", "sorted-killed/changes/run-0", "sorted-killed/run-0"];
+
+    world.now += 400 * 86_400_000;
+    const request = { olderThan: 86_400_000, dryRun: false };
+    await vacuum(run.sessions, run.ports, request);
+    expect((await left()).toSorted()).toEqual(all);
+
+    await finish(run, await exchange(run, planned));
+    expect((await left()).toSorted()).toEqual(all);
+    await vacuum(run.sessions, run.ports, request);
+    expect(await left()).toEqual([]);
   });
 });
