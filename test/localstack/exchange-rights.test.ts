@@ -22,6 +22,7 @@ beforeAll(async () => {
 beforeEach(() => {
   watched.forget();
   control.perPartition = 2;
+  control.tasks = 3;
   control.deed = () => "go on";
 });
 
@@ -80,9 +81,10 @@ describe("the roles of the construct", () => {
   });
 
   it("The roles allow each request of tasks that exchange more rows than fit into memory, and sort them in the store", async () => {
-    control.available += 2_400_000;
-    control.perPartition = 1_200_000;
-    expect(await batch()).toMatchObject({ next: "Done" });
+    control.available += 1500;
+    control.perPartition = 1500;
+    control.tasks = 1;
+    expect(await batch()).toMatchObject({ next: "Done", batch: { rows: 1500 } });
     expect(watched.keysOf("Write", "s3:PutObject").some((key) => key.includes("/sorted-"))).toBe(true);
     expect(watched.keysOf("Write", "s3:DeleteObject").some((key) => key.includes("/sorted-"))).toBe(true);
     expect(await watched.refused()).toEqual([]);
@@ -116,8 +118,10 @@ describe("the roles of the construct", () => {
     expect(await watched.refused()).toEqual([]);
   });
 
-  it("The roles allow each request of a vacuum, which leaves no file of the batches", async () => {
+  it("The roles allow each request of a vacuum, which deletes the plans of all stages", async () => {
     await watched.as("Vacuum", () => handlers.vacuum({ olderThan: 0 }, LAMBDA));
+    const plans = watched.keysOf("Vacuum", "s3:DeleteObject").filter((key) => key.includes("/partitions-"));
+    expect(plans.length).toBeGreaterThanOrEqual(8);
     expect(await watched.refused()).toEqual([]);
   });
 });

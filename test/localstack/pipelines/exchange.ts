@@ -19,6 +19,9 @@ import { type RowsFactory, RowsStreamingWrite } from "./rows-table.ts";
  */
 
 const KINDS = 5;
+/** Rows of a partition of at least so many are wide, so that they exceed the memory of a task. */
+const MANY = 1000;
+const WIDE = "x".repeat(64 * 1024);
 
 class Kinds extends Numbers {
   override schema(): string {
@@ -30,9 +33,10 @@ class Kinds extends Numbers {
     const { runtime } = this;
     const { read } = reader;
     reader.read = async function* (slice: Slice, task: TaskContext) {
+      const pad = slice.to - slice.from < MANY ? "" : WIDE;
       for await (const row of read.call(reader, slice, task)) {
         const n = Number((row as NamedRow)["n"]);
-        yield { n, kind: `kind ${n % KINDS}` };
+        yield { n, kind: `kind ${n % KINDS}${pad}` };
       }
       await ask(runtime, { call: "read all", ...slice, ...placeOf(task) });
     };
