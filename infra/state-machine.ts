@@ -78,9 +78,10 @@ type TaskKind = "Exchange" | "Write";
 
 /**
  * The state machine of a pipeline: Plan, a Map over Write, Finalize, and Plan again. If tasks must
- * exchange rows, Plan is followed by a Map over Write that does, and by a Plan of the next stage. It calls
- * versions of the functions. An execution keeps the definition with which it started, and with it
- * the versions, so all steps of a batch run the same code even if the stack is deployed meanwhile.
+ * exchange rows, Plan is followed by a Map over Write that does, and by a Plan of the next stage.
+ * It calls versions of the functions. An execution keeps the definition with which it started, and
+ * with it the versions, so all steps of a batch run the same code even if the stack is deployed
+ * meanwhile.
  */
 export class PipelineStateMachine extends Construct {
   readonly stateMachine: StateMachine;

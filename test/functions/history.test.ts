@@ -20,7 +20,7 @@ describe("the history of an execution", () => {
         events = eventsAfterBatch(events, inline(MOST_INLINE, events));
         batches++;
       }
-      // What is left is for retries.
+      // The rest is for retries.
       expect(events).toBeLessThan(QUOTA - 1500);
       expect(batches).toBeGreaterThanOrEqual(1);
     },

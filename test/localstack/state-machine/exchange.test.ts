@@ -36,7 +36,7 @@ async function json<T>(key: string): Promise<T> {
   return JSON.parse(Buffer.from((await exchange.store.get(key)) ?? []).toString()) as T;
 }
 
-/** Returns the rows of each task that the table's commits name, in the order in which it got them. */
+/** Returns the rows of each task that the table's commits name, in their order. */
 async function tasks(): Promise<readonly (readonly Row[])[]> {
   const found: Row[][] = [];
   for (const key of await exchange.keys("table/commits/"))
@@ -73,7 +73,7 @@ describe("a deployed table that requires a distribution", () => {
     await expectLanded();
     expect(control.read).toEqual(upTo(4));
     expect(control.of("staged")).toHaveLength(3);
-    // Its factory is made when the second stage is planned, and again by three writers and the commit.
+    // By the planner of the second stage, and again by three writers and the commit.
     expect(control.of("factory")).toHaveLength(5);
     const history = await exchange.history(execution.arn);
     expect(transitions(history)).toBe(9 + 4 + 3);
@@ -193,7 +193,7 @@ describe("an execution that is stopped", () => {
   });
 });
 
-/** Starts an execution, stops it when so many tasks of the stage are recorded, and waits for its end. */
+/** Starts an execution, and stops it when so many tasks of the stage are recorded. */
 async function stopAfter(count: number, stage: number | undefined, gate: { open(): void }): Promise<void> {
   const arn = await exchange.start(ONCE);
   await until(`${count} tasks are recorded`, async () => {
