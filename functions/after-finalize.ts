@@ -5,15 +5,7 @@ import type { FinalizeResult } from "../shared/engine/finalize.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import { errorAfterCommit } from "../shared/engine/run/next.ts";
 import { describeError } from "./describe-error.ts";
-
-/**
- * An execution of a Standard workflow may have at most 25,000 history events. The rest is reserved
- * for retries.
- */
-const MAX_EVENTS = 15_000;
-/** Events of one inline task without retries, and of the other states of a batch. */
-const EVENTS_PER_TASK = 8;
-const EVENTS_PER_BATCH = 40;
+import { eventsAfterBatch, MAX_EVENTS } from "./history.ts";
 
 /**
  * Decides what the execution does after Finalize. It continues in a new execution if its history
@@ -34,7 +26,7 @@ export function afterFinalize(
   if (batch.state === "committed" && work.committed === "Done") {
     return { next: "Done", why: WHY_DONE.committed, batch: summaryOf(batch) };
   }
-  const events = (work.input.events ?? 0) + EVENTS_PER_BATCH + EVENTS_PER_TASK * work.todo.length;
+  const events = eventsAfterBatch(work.input.events ?? 0, work.todo.length);
   const isLong = now - Date.parse(work.execution.startedAt) > executionMilliseconds / 2;
   const { events: _events, ...input } = work.input;
   return events > MAX_EVENTS || isLong

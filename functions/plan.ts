@@ -33,6 +33,7 @@ import { checkSinkOptions, identityOf } from "../shared/engine/sessions/open-ses
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { digestOfBundle } from "./bundle-digest.ts";
 import { logger, metrics, settings } from "./environment.ts";
+import { eventsAfterExchange, runsInline } from "./history.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
 
@@ -73,22 +74,18 @@ async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   return done(WHY_DONE[planned.kind]);
 }
 
-/** Events in the history of the execution for a stage, and for one of its tasks. */
-const EVENTS_PER_STAGE = 20;
-const EVENTS_PER_TASK = 8;
-
 /** If a task did not exchange its rows, there is no next stage: Finalize ends the attempt. */
 async function nextStage(work: Written, { sessions, ports }: Opened): Promise<Work> {
   const { failed = 0, killed = null, run } = work;
   logger.appendKeys({ batchId: run.batchId, attempt: run.attempt });
-  if (failed > 0 || killed !== null) return { ...work, next: "Finalize", todo: [], items: null };
+  const events = eventsAfterExchange(work.input.events ?? 0, work.todo.length);
+  const after = { ...work, input: { ...work.input, events } };
+  if (failed > 0 || killed !== null) return { ...after, next: "Finalize", todo: [], items: null };
   const planned = await planStage(sessions, ports, run);
-  const route = await routeOf(ports, planned);
+  const route = await routeOf(ports, planned, events);
   const { batch, todo } = planned;
   logger.info("exchanged", { partitions: batch.tasks, todo: todo.length, next: route.next });
-  const before = work.input.events ?? 0;
-  const events = before + EVENTS_PER_STAGE + EVENTS_PER_TASK * work.todo.length;
-  return { ...work, ...route, run: planned.run, input: { ...work.input, events } };
+  return { ...after, ...route, run: planned.run };
 }
 
 /** The plan step of one execution of the state machine. */
@@ -145,7 +142,7 @@ class Execution {
     // If no batch follows this one, no target is needed, and no reader has to be created.
     const planner = goesOn ? await sessions.source.planner() : undefined;
     const target = await planner?.availableNowTarget(MAX_TARGET_CHARACTERS);
-    const route = await routeOf(ports, planned);
+    const route = await routeOf(ports, planned, input.events ?? 0);
     log(planned, route.next);
     metrics.addMetric(METRIC.batchAge, MetricUnit.Milliseconds, ports.runtime.now() - batch.firstPlannedAt);
     return {
@@ -187,13 +184,13 @@ function knownInput(input: PlanEvent["input"]): ExecutionInput {
 }
 
 /**
- * Decides how the tasks run: not at all, inline in this execution, or distributed over child
- * executions.
+ * Decides how the tasks run: not at all, inline in this execution, whose history has so many
+ * events, or distributed over child executions.
  */
-async function routeOf(ports: Ports, { run, batch, todo }: PlannedStage): Promise<Route> {
+async function routeOf(ports: Ports, { run, batch, todo }: PlannedStage, events: number): Promise<Route> {
   const isExchange = run.stage !== undefined;
   if (todo.length === 0) return { next: isExchange ? "PlanStage" : "Finalize", todo, items: null };
-  if (todo.length <= settings.distributeAbove)
+  if (runsInline(todo.length, settings.distributeAbove, events))
     return { next: isExchange ? "ExchangeInline" : "WriteInline", todo, items: null };
   // The Map gets numbers only: its items may have 256 KiB together with the run.
   const key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());

@@ -24,7 +24,7 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
-import { exchangesOf, plannedStages } from "./stage.ts";
+import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
 
 export interface PlanRequest extends LeaseRequest {
   /** Digest of the code that plans, if it is known. */
@@ -215,6 +215,7 @@ async function planNext(
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
   const planned = await sink.planWrite(schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs };
+  checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   const batch = await stopwatch.time("walCommit", () =>
     recordBatch(ports, fence, head, { ...plan, planned, schema, partitions, start, latest, reported, code }),
   );

@@ -1,3 +1,4 @@
+import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import type { PlanHeader } from "./partitions-format.ts";
 import type { Batch, BatchRun } from "./ports/ledger.ts";
@@ -8,6 +9,20 @@ import type { PlannedStages } from "./sessions/sink-write.ts";
 export function runOfStage({ stage: _before, ...run }: BatchRun, batch: Batch): BatchRun {
   const { partitionsKey, write } = batch;
   return { ...run, ...stageOf(batch), partitionsKey, ...optional("write", write) };
+}
+
+/**
+ * Checks that no exchange leads to more tasks than a batch may have, before it is recorded. Throws
+ * `TOO_MANY_PARTITIONS`.
+ */
+export function checkExchanges({ exchanges }: PlannedStages, maxTasks: number, where: ErrorLocation): void {
+  const most = Math.max(0, ...exchanges.map(({ spec }) => spec.buckets));
+  if (most <= maxTasks) return;
+  throw new MillraceError(
+    "TOO_MANY_PARTITIONS",
+    `an exchange would have ${most} tasks; a batch can have ${maxTasks} here`,
+    { where, hint: "Ask for fewer partitions: requiredNumPartitions() of the write, or repartition()." },
+  );
 }
 
 /** Returns what the plan of the first stage says about the stages. */

@@ -85,6 +85,47 @@ describe("the role of Write", () => {
   });
 });
 
+describe("the roles of an exchange", () => {
+  const BATCH = "orders/batches/000000000003";
+  const FILES = [
+    [`${BATCH}/exchanged-w.arrows`, ["Write"], ["Write", "Finalize", "Vacuum"], ["Write", "Finalize"]],
+    [`${BATCH}/sorted-w/run-0`, ["Write"], ["Write", "Vacuum"], ["Write", "Finalize"]],
+    [`${BATCH}/sorted-w/changes/run-12`, ["Write"], ["Write", "Vacuum"], ["Write", "Finalize"]],
+    [`${BATCH}/message-x.json`, ["Write"], ["Vacuum"], ["Plan", "Write", "Finalize"]],
+    [`returns/batches/000000000003/exchanged-w.arrows`, [], [], []],
+    [`returns/batches/000000000003/sorted-w/run-0`, [], [], []],
+  ] as const;
+
+  it.each(FILES)(
+    "Of all roles only those that an exchange needs put, delete and get %s",
+    async (key, puts, deletes, gets) => {
+      const rightsTo = async (action: string) => {
+        const steps: StepName[] = [];
+        for (const step of STEPS) if (await object(step, action, key)) steps.push(step);
+        return steps;
+      };
+      expect(await rightsTo("PutObject")).toEqual(puts);
+      expect(await rightsTo("DeleteObject")).toEqual(deletes);
+      expect(await rightsTo("GetObject")).toEqual(gets);
+      // A file of more than one part is uploaded in parts, and given up if a part fails.
+      const abandons = await rightsTo("AbortMultipartUpload");
+      expect(abandons).toEqual(key.startsWith("orders/") ? ["Write", "Vacuum"] : []);
+    },
+  );
+
+  it("The role of Plan looks for exchanged files, reads what their tasks recorded, and lets a task run again", async () => {
+    const list = (step: string) =>
+      may(step, "s3:ListBucket", String(bucket), { "s3:prefix": `${BATCH}/exchanged-` });
+    expect(await list("Plan")).toBe(true);
+    const stage = `${TASKS}#S0`;
+    expect(await item("Plan", "Query", stage)).toBe(true);
+    expect(await item("Plan", "DeleteItem", stage)).toBe(true);
+    expect(await item("Plan", "PutItem", stage)).toBe(false);
+    expect(await item("Finalize", "Query", stage)).toBe(true);
+    expect(await item("Write", "PutItem", stage)).toBe(true);
+  });
+});
+
 describe("the other roles", () => {
   it("The role of Plan moves the head of its own pipeline, drops tasks, and writes no task and no table", async () => {
     expect(await item("Plan", "UpdateItem", "P#orders")).toBe(true);

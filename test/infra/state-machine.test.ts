@@ -74,15 +74,36 @@ describe.each(Object.entries(VARIANTS))("the state machine, %s", (_name, props) 
     }
   });
 
-  it("The state machine continues to Finalize from each Map, also if the Map itself fails", () => {
-    const maps = Object.values(asl.States).filter((state) => state.Type === "Map");
-    expect(maps.length).toBeGreaterThan(0);
-    for (const map of maps) {
-      expect(map.Next).toBe("Finalize");
+  it("The state machine continues from each Map, also if the Map itself fails: to Finalize, or to Plan stage if tasks exchanged rows", () => {
+    const maps = Object.entries(asl.States).filter(([, state]) => state.Type === "Map");
+    const isDistributed = maps.length === 4;
+    expect(maps.map(([name]) => name).toSorted()).toEqual(
+      [
+        "Exchange partitions",
+        "Write partitions",
+        ...(isDistributed ? ["Exchange many partitions", "Write many partitions"] : []),
+      ].toSorted(),
+    );
+    expect(isDistributed).toBe(props.workflow !== "express");
+    for (const [name, map] of maps) {
+      const next = name.startsWith("Exchange") ? "Plan stage" : "Finalize";
+      expect(map.Next).toBe(next);
       const [all] = map["Catch"] as Catch;
       expect(all?.ErrorEquals).toEqual(["States.ALL"]);
-      expect(asl.States[all?.Next ?? ""]).toMatchObject({ Type: "Pass", Next: "Finalize" });
+      expect(asl.States[all?.Next ?? ""]).toMatchObject({ Type: "Pass", Next: next });
     }
+  });
+
+  it("The state machine plans the stage after an exchange with the function that plans a batch, and chooses again", () => {
+    const [plan, planStage] = [named(asl, "Plan"), named(asl, "Plan stage")];
+    const called = (state: AslState) => (state["Arguments"] as { FunctionName: string }).FunctionName;
+    expect(called(planStage)).toBe(called(plan));
+    expect(planStage).toMatchObject({
+      Arguments: { Payload: { exchanged: "{% $states.input %}" } },
+      Output: "{% $states.result.Payload %}",
+      Retry: plan["Retry"],
+      Next: "Anything to do?",
+    });
   });
 
   it("The state machine has tasks that never fail their Map, because a failure is a result", () => {
@@ -131,9 +152,22 @@ describe("the state machine", () => {
         Arguments: { Key: "{% $states.input.items.key %}" },
       },
     });
+    expect(named(asl, "Exchange partitions")).toMatchObject({
+      MaxConcurrency: 40,
+      Items: "{% $states.input.todo %}",
+      ItemProcessor: { ProcessorConfig: { Mode: "INLINE" } },
+    });
+    expect(named(asl, "Exchange many partitions")).toMatchObject({
+      MaxConcurrency: 500,
+      ItemProcessor: { ProcessorConfig: { Mode: "DISTRIBUTED", ExecutionType: "STANDARD" } },
+      ItemReader: { Arguments: { Key: "{% $states.input.items.key %}" } },
+    });
     expect(named(asl, "Anything to do?")["Choices"]).toMatchObject([
+      { Condition: '{% $states.input.next = "ExchangeInline" %}', Next: "Exchange partitions" },
       { Condition: '{% $states.input.next = "WriteInline" %}', Next: "Write partitions" },
+      { Condition: '{% $states.input.next = "ExchangeDistributed" %}', Next: "Exchange many partitions" },
       { Condition: '{% $states.input.next = "WriteDistributed" %}', Next: "Write many partitions" },
+      { Condition: '{% $states.input.next = "PlanStage" %}', Next: "Plan stage" },
       { Condition: '{% $states.input.next = "Finalize" %}', Next: "Finalize" },
     ]);
     expect(
@@ -157,7 +191,9 @@ describe("the state machine", () => {
 
   it("An Express state machine has no distributed Map and logs by itself", () => {
     const express = new Synthesized({ workflow: "express" });
-    expect(Object.keys(express.asl.States)).not.toContain("Write many partitions");
+    const states = Object.keys(express.asl.States);
+    expect(states).toEqual(expect.arrayContaining(["Exchange partitions", "Plan stage", "Write partitions"]));
+    expect(states.filter((state) => state.includes("many"))).toEqual([]);
     expect(express.environment("Plan")[SETTINGS.distributeAbove.variable]).toBe("never");
     expect(express.one("AWS::StepFunctions::StateMachine")).toMatchObject({
       StateMachineType: "EXPRESS",

@@ -40,6 +40,8 @@ const { table, bucket } = numbers("numbers");
 
 numbers("tabled", { table, bucket, entry: "test/localstack/pipelines/rows-table.ts" });
 
+numbers("exchange", { table, bucket, entry: "test/localstack/pipelines/exchange.ts" });
+
 numbers("iceberg", {
   table,
   bucket,

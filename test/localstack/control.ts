@@ -18,6 +18,9 @@ export interface Call {
     | "latestOffset"
     | "partitions"
     | "read"
+    | "read all"
+    | "build"
+    | "factory"
     | "staged"
     | "before commit"
     | "after commit"
@@ -57,6 +60,8 @@ export class Control {
   /** Maximum numbers of rows in a batch and in a partition. */
   perBatch = 1_000_000;
   perPartition = 2;
+  /** The number of tasks that the table of pipelines/exchange.ts requires. */
+  tasks = 3;
   /** Returns the action that the function takes at a call. The function waits for the answer. */
   deed: (call: Call) => Deed | Promise<Deed> = () => "go on";
   readonly #server: Server;
@@ -97,6 +102,7 @@ export class Control {
     this.available = 0;
     this.perBatch = 1_000_000;
     this.perPartition = 2;
+    this.tasks = 3;
     this.deed = () => "go on";
   }
 
@@ -131,6 +137,7 @@ export class Control {
 
   #figures({ call, from = 0, to = 0 }: Call): Omit<Answer, "deed"> {
     if (call === "available") return { n: this.available };
+    if (call === "build") return { n: this.tasks };
     if (call === "latestOffset") return { n: Math.max(from, Math.min(from + this.perBatch, this.available)) };
     if (call !== "partitions") return {};
     const slices: Slice[] = [];

@@ -9,6 +9,7 @@ import type {
   Finalized,
   PlanEvent,
   Planned,
+  StageEvent,
   VacuumEvent,
   WriteEvent,
   Written,
@@ -64,7 +65,7 @@ export const EXECUTION = {
 
 /** The handlers in this process, and their AWS clients. */
 export interface Handlers {
-  plan(event: PlanEvent, lambda: Context): Promise<Planned>;
+  plan(event: PlanEvent | StageEvent, lambda: Context): Promise<Planned>;
   write(event: WriteEvent, lambda: Context): Promise<unknown>;
   finalize(event: Written, lambda: Context): Promise<Finalized>;
   vacuum(event: VacuumEvent, lambda: Context): Promise<unknown>;

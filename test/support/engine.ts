@@ -153,7 +153,7 @@ function brief(messages: readonly (Message | null)[]): (number[] | null)[] {
 export interface Run {
   readonly sessions: Sessions;
   readonly ports: Ports;
-  plan(options?: { ended?: boolean }): Promise<PlanResult>;
+  plan(options?: { ended?: boolean; maxTasks?: number }): Promise<PlanResult>;
   write(planned: PlanResult, partition: number, attemptNumber?: number): Promise<TaskResult>;
   /** Plans the next stage of a batch whose tasks have exchanged their rows. */
   planStage(planned: PlanResult): Promise<PlannedBatch>;
@@ -207,12 +207,13 @@ export class EngineWorld {
     const run: Run = {
       sessions,
       ports,
-      plan: (options = {}) =>
+      plan: ({ ended = false, ...limits } = {}) =>
         plan(sessions, ports, {
+          ...limits,
           owner: { id: owner, description: `run ${owner}` },
           leaseMilliseconds: 60_000,
           limit: new ReadAllAvailable(),
-          hasEnded: async () => options.ended ?? false,
+          hasEnded: async () => ended,
         }),
       write: (planned, partition, attemptNumber = 0) =>
         write(

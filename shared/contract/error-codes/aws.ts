@@ -52,8 +52,9 @@ export const ON_AWS = {
     again: "next run",
   },
   TOO_MANY_PARTITIONS: {
-    means: "a batch of more than 100,000 partitions, or 10,000 in an Express workflow; nothing was recorded",
-    do: "give larger partitions, or end the batch earlier",
+    means:
+      "a batch of more than 100,000 partitions, or 10,000 in an Express workflow, before or after an exchange of rows; nothing was recorded",
+    do: "give larger partitions, end the batch earlier, or ask for fewer partitions of an exchange",
     again: "no",
   },
   STEP_FAILED: {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { storeScratch } from "../../../shared/arrow/sort/store-scratch.ts";
 import type { MillraceError } from "../../../shared/contract/errors.ts";
 import { Distributions, desc } from "../../../shared/contract/write/distribution.ts";
 import type { PlannedBatch, PlanResult } from "../../../shared/engine/plan.ts";
@@ -131,6 +132,20 @@ describe("A batch whose tasks exchange rows", () => {
     await (await world.run(pipeline, "b")).plan({ ended: true });
 
     await expect(late.planStage(planned)).rejects.toMatchObject({ code: "FENCED" });
+  });
+
+  it("A batch whose write requires more tasks than a batch may have is refused before it is recorded", async () => {
+    const { script, pipeline } = scripted({}, { ...ARRANGED, numPartitions: 5 });
+    const run = await new EngineWorld().run(pipeline, "a");
+
+    await expect(run.plan({ maxTasks: 4 })).rejects.toMatchObject({
+      code: "TOO_MANY_PARTITIONS",
+      message: expect.stringContaining("5 tasks") as string,
+      where: { pipeline: "numbers" },
+    });
+    expect(names(script)).not.toContain("read");
+    expect(await run.ports.ledger.batch("numbers", 0)).toBeUndefined();
+    expect(await run.plan({ maxTasks: 5 })).toMatchObject({ kind: "batch", todo: [0, 1, 2, 3] });
   });
 
   it("A stage is not planned while a task is missing", async () => {
@@ -273,5 +288,35 @@ describe("A batch whose tasks exchange rows", () => {
     await next.finalize(resumed);
     await finish(next, await exchange(next, await next.plan()));
     expect(committed(script)).toEqual([IDS]);
+  });
+
+  it("Vacuum deletes what a killed task left, once its batch has ended: sorted runs, and files that are not recorded", async () => {
+    const { pipeline } = arranged();
+    const world = new EngineWorld();
+    const run = await world.run(pipeline, "a");
+    const { store } = run.ports;
+    const planned = await run.plan();
+    const folder = "batches/000000000000/";
+    async function* rows() {
+      yield new Uint8Array(3);
+    }
+    await storeScratch(store, `${folder}sorted-killed/`).write(0, rows());
+    await storeScratch(store, `${folder}sorted-killed/changes/`).write(0, rows());
+    await store.put(`${folder}exchanged-killed.arrows`, rows());
+    const left = async () =>
+      (await Array.fromAsync(store.list(folder)))
+        .map(({ key }) => key.slice(folder.length))
+        .filter((key) => key.includes("killed"));
+    const all = ["exchanged-killed.arrows", "sorted-killed/changes/run-0", "sorted-killed/run-0"];
+
+    world.now += 400 * 86_400_000;
+    const request = { olderThan: 86_400_000, dryRun: false };
+    await vacuum(run.sessions, run.ports, request);
+    expect((await left()).toSorted()).toEqual(all);
+
+    await finish(run, await exchange(run, planned));
+    expect((await left()).toSorted()).toEqual(all);
+    await vacuum(run.sessions, run.ports, request);
+    expect(await left()).toEqual([]);
   });
 });

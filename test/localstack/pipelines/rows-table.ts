@@ -49,7 +49,7 @@ class RowsWriter extends DataWriter<NamedRow, Staged> {
 }
 
 /** Its field travels to the tasks; the runtime comes from the call that each task repeats. */
-class RowsFactory {
+export class RowsFactory {
   readonly folder: string;
   readonly #runtime: Runtime;
 
@@ -63,7 +63,7 @@ class RowsFactory {
   }
 }
 
-class RowsStreamingWrite extends StreamingWrite<Staged> {
+export class RowsStreamingWrite extends StreamingWrite<Staged> {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime) {
@@ -71,7 +71,7 @@ class RowsStreamingWrite extends StreamingWrite<Staged> {
     this.#runtime = runtime;
   }
 
-  override createStreamingWriterFactory(): RowsFactory {
+  override createStreamingWriterFactory(): RowsFactory | Promise<RowsFactory> {
     return new RowsFactory(`staging/${this.#runtime.newId()}`, this.#runtime);
   }
 
