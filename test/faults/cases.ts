@@ -38,6 +38,7 @@ export const KINDS = [
   "coordination",
   "speculation",
   "exchange",
+  "row-level",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -3,7 +3,7 @@ import { ACTS } from "./acts.ts";
 import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { canBeLate, canHappen, FAULTS, type Fault, FILE_LOST, LATE } from "./kinds.ts";
-import type { Setup, Shape } from "./setup.ts";
+import { COMMAND_NAMES, type Setup, type Shape } from "./setup.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
 interface Placed extends Fault {
@@ -158,6 +158,21 @@ export function exchange(calls: Calls, random: () => number): Case {
     { shape: drawShape(random) },
   ] as const;
   return { ...test, kind: "exchange", setup: { ...pick(others, random), exchanges: true } };
+}
+
+/** Draws a case of a command that changes rows of a table, in each form. */
+export function rowLevel(calls: Calls, random: () => number): Case {
+  // Such a batch has about as many calls as two of the usual ones, if rows are exchanged.
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const test = pick(draws, random)(calls, random);
+  const name = pick(COMMAND_NAMES, random);
+  const command = {
+    name,
+    form: pick(["delta", "group"] as const, random),
+    ...(random() < 0.4 && name !== "insert" ? { rowsChange: true as const } : {}),
+  };
+  const others = [{}, {}, { speculates: true }, { largeMessages: true }] as const;
+  return { ...test, kind: "row-level", setup: { ...pick(others, random), command } };
 }
 
 /** How the pipeline of each of these kinds is drawn. */

@@ -13,6 +13,7 @@ import {
   type SimpleRead,
 } from "../../shared/contract/stream-reader.ts";
 import type { StreamWriter } from "../../shared/contract/stream-writer.ts";
+import { commandPipeline } from "./command-pipeline.ts";
 import { PlainWriter, StagingWriter, TransactionalWriter } from "./database-writers.ts";
 import type { Points } from "./faulty-ports.ts";
 import { NativeTable } from "./native-table.ts";
@@ -41,7 +42,8 @@ interface Run extends Points {
  * other partitions for a batch each time, so only the partitions in the ledger are stable.
  */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
-  const { source, mode, exchanges = false } = world.setup;
+  const { source, mode, exchanges = false, command } = world.setup;
+  if (command !== undefined) return commandPipeline(run, world, command);
   // The rows of a batch stay in order over its tasks.
   const arranged = <S extends Source<never>>(rows: S): S =>
     exchanges ? rows.repartitionByRange(2, "id").sortWithinPartitions("id") : rows;

@@ -22,6 +22,7 @@ import {
   type Sleeper,
   Step,
 } from "./run-parts.ts";
+import { isBatchPipeline } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { TaskCommits } from "./task-commits.ts";
 
@@ -150,7 +151,7 @@ export class Run {
 
   /** Returns the steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
-    const maxBatches = this.#world.setup.source === "batch" ? 1 : MAX_BATCHES;
+    const maxBatches = isBatchPipeline(this.#world.setup) ? 1 : MAX_BATCHES;
     return {
       prepare: async () => ({ readsAll: true, maxBatches }),
       plan: (policy) => this.#step("plan", () => this.#plan(policy)),

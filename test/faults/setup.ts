@@ -11,6 +11,19 @@ export interface Shape {
   readonly gap?: readonly [number, number];
 }
 
+/** The commands that change rows of a table. `insert` is a merge that only inserts. */
+export const COMMAND_NAMES = ["delete", "delete by filter", "update", "merge", "insert"] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
+
+/** A command, and the table whose rows it changes. */
+export interface CommandSetup {
+  readonly name: CommandName;
+  /** Whether the table gets the changes of rows, or whole groups of them. Default: `delta`. */
+  readonly form?: "delta" | "group";
+  /** True if somebody else inserts a row between the first scan of the table and its commit. */
+  readonly rowsChange?: true;
+}
+
 /** The pipeline of a case. By default a stream with partitions is written into an Arrow table. */
 export interface Setup {
   /** `simple` is a simple reader of a stream, `batch` the reader of a batch pipeline. */
@@ -33,6 +46,18 @@ export interface Setup {
   /** True if each commit message is too large for the ledger. */
   readonly largeMessages?: boolean;
   readonly shape?: Shape;
+  /** The command, if the pipeline changes rows of a table. */
+  readonly command?: CommandSetup;
+}
+
+/** True if the pipeline is a batch pipeline, which has one batch per run. */
+export function isBatchPipeline({ source, command }: Setup): boolean {
+  return source === "batch" || command !== undefined;
+}
+
+/** True if the sink is not the Arrow table in the store. */
+export function isInDatabase({ sink, command }: Setup): boolean {
+  return sink !== undefined || command !== undefined;
 }
 
 /** Returns the rows of the source between two positions, in order. */

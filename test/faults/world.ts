@@ -8,9 +8,10 @@ import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
 import { Commits } from "./commits.ts";
 import { Database } from "./database.ts";
+import { judgeCommand } from "./command-judge.ts";
 import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
-import { rowsBetween, type Setup, type Shape } from "./setup.ts";
+import { isBatchPipeline, isInDatabase, rowsBetween, type Setup, type Shape } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { LOG, type LogEntry, TableView } from "./table-view.ts";
 import { Watched } from "./watched-store.ts";
@@ -315,6 +316,9 @@ export class World implements Surroundings {
   /** Judges the final state. `expected` are the rows of the table, in order. */
   async judge(expected: readonly number[]): Promise<void> {
     this.#judgeRows(expected);
+    const { command } = this.setup;
+    if (command !== undefined)
+      for (const what of await judgeCommand(this, command.name, this.#ledger.isRolledBack)) this.broken(what);
     this.#judgeObjects();
     await this.#judgeLedger();
   }
@@ -366,7 +370,7 @@ export class World implements Surroundings {
    */
   #isTold({ n }: Offset): boolean {
     // The source of a batch pipeline is told nothing.
-    if (n === undefined) return this.setup.source === "batch";
+    if (n === undefined) return isBatchPipeline(this.setup);
     const end = Number(n);
     const hasJumped = this.#jumps.size > 0 && [...this.acknowledged].some((told) => told >= end);
     return this.acknowledged.has(end) || hasJumped;
@@ -374,7 +378,7 @@ export class World implements Surroundings {
 
   /** Judges the batches, oldest first. Returns the end of the last one. */
   #judgeBatches(batches: readonly Batch[]): Offset {
-    let end: Offset = this.setup.source === "batch" ? { batches: 0 } : { n: 0 };
+    let end: Offset = isBatchPipeline(this.setup) ? { batches: 0 } : { n: 0 };
     let next = 0;
     for (const batch of batches) {
       const jump = this.#jumps.get(batch.batchId);
@@ -392,11 +396,11 @@ export class World implements Surroundings {
 
   /** Returns the rows that a reader of the sink sees now, in the order of their commits. */
   visible(): readonly number[] {
-    return this.setup.sink === undefined ? this.#table.rows() : this.database.rows();
+    return isInDatabase(this.setup) ? this.database.rows() : this.#table.rows();
   }
 
   /** Returns the batches that a reader of the sink sees now. */
   #landed(): readonly Pick<LogEntry, "incarnation" | "batchId">[] {
-    return this.setup.sink === undefined ? this.#table.log() : this.database.batches;
+    return isInDatabase(this.setup) ? this.database.batches : this.#table.log();
   }
 }
