@@ -6,7 +6,7 @@ import { rewind } from "../../shared/engine/rewind.ts";
 import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { Run } from "./run.ts";
-import { allRows, rowsBetween } from "./setup.ts";
+import { allRows, offsetAt, positionOf, rowsBetween } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { World } from "./world.ts";
 
@@ -187,7 +187,7 @@ async function adopted(world: World, fromStart: boolean): Promise<void> {
   const { sessions, ports } = await new Run(world).open();
   const shown = await previewAdoption(sessions, ports, { fromStart });
   if (shown.openBatchId !== null) world.expectsGivenUp(shown.openBatchId);
-  world.expectsJump(shown.nextBatchId, Number(shown.to?.["n"] ?? 0));
+  world.expectsJump(shown.nextBatchId, positionOf(shown.to ?? {}));
   const action = { by: "somebody", at: world.now };
   const request = { fromStart, shown, action, owner: SOMEBODY, hasEnded: async () => true };
   await adopt(sessions, ports, request);
@@ -240,7 +240,7 @@ async function returnToSink(world: World): Promise<void> {
   const { to } = await previewAdoption(sessions, ports, {}).catch(() => ({ to: null }));
   const head = await world.ledger.head(world.pipeline);
   if (head?.openBatchId !== undefined) await adopted(world, to === null);
-  else await moveTo(world, to ?? { n: 0 });
+  else await moveTo(world, to ?? offsetAt(world.setup, 0));
 }
 
 /**
@@ -259,7 +259,7 @@ async function moveTo(world: World, to: Offset): Promise<void> {
   const { pipeline, ledger } = world;
   const head = await ledger.head(pipeline);
   if (head?.offset === undefined) throw new Error("there is nothing to rewind");
-  world.expectsJump(head.nextBatchId, Number(to["n"]));
+  world.expectsJump(head.nextBatchId, positionOf(to));
   await rewind(
     { ledger, runtime: world.runtime() },
     {

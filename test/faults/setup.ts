@@ -1,4 +1,5 @@
 import type { SaveMode } from "../../shared/contract/batch-writer.ts";
+import type { Offset } from "../../shared/contract/offset.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
@@ -53,6 +54,16 @@ export interface Setup {
 /** True if the pipeline is a batch pipeline, which has one batch per run. */
 export function isBatchPipeline({ source, command }: Setup): boolean {
   return source === "batch" || command !== undefined;
+}
+
+/** Returns the offset of the source at a position: of rows, or of batches of a batch pipeline. */
+export function offsetAt(setup: Setup, position: number): Offset {
+  return isBatchPipeline(setup) ? { batches: position } : { n: position };
+}
+
+/** Returns the position of an offset. */
+export function positionOf({ n, batches }: Offset): number {
+  return Number(n ?? batches ?? 0);
 }
 
 /** True if the sink is not the Arrow table in the store. */
