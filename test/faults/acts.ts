@@ -6,7 +6,7 @@ import { rewind } from "../../shared/engine/rewind.ts";
 import { previewSkip, skip } from "../../shared/engine/skip.ts";
 import { vacuum } from "../../shared/engine/vacuum.ts";
 import { Run } from "./run.ts";
-import { allRows, offsetAt, positionOf, rowsBetween } from "./setup.ts";
+import { allRows, isBatchPipeline, offsetAt, positionOf, rowsBetween } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { World } from "./world.ts";
 
@@ -226,7 +226,9 @@ export async function finishByHand(world: World): Promise<void> {
     const run = new Run(world);
     const outcome = await run.start();
     world.now += LEASE_IS_OVER;
-    if (outcome === "idle") return;
+    // The run of a batch pipeline that only ends the last batch compares nothing with the sink.
+    const isDone = !isBatchPipeline(world.setup) || run.calls.includes("sink.commit");
+    if (outcome === "idle" && isDone) return;
     const code = MillraceError.is(run.failure) ? run.failure.code : undefined;
     if (code === "LEDGER_BEHIND_SINK") await adopted(world, false);
     if (code === "SINK_BEHIND_LEDGER") await returnToSink(world);

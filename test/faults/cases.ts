@@ -39,6 +39,7 @@ export const KINDS = [
   "speculation",
   "exchange",
   "row-level",
+  "merge",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -42,5 +42,7 @@ function keyOf({ incarnation, batchId }: Pick<LandedBatch, "incarnation" | "batc
 }
 
 function textOf(rows: readonly TableRow[]): string {
-  return JSON.stringify(rows.map(({ id, v }) => [id, v]).toSorted(([a = 0, b = 0], [c = 0, d = 0]) => a - c || b - d));
+  return JSON.stringify(
+    rows.map(({ id, v }) => [id, v]).toSorted(([a = 0, b = 0], [c = 0, d = 0]) => a - c || b - d),
+  );
 }

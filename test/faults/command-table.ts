@@ -1,5 +1,5 @@
-import { isCommitted } from "../../shared/contract/committed-batch.ts";
 import type { CommittedBatch } from "../../shared/contract/batch-identity.ts";
+import { isCommitted } from "../../shared/contract/committed-batch.ts";
 import type { BatchContext, TaskContext } from "../../shared/contract/context.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { InputPartition, NamedRow, Row } from "../../shared/contract/stream-reader.ts";

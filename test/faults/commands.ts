@@ -25,7 +25,11 @@ export const SOURCE_ROWS: readonly (readonly TableRow[])[] = [
 
 /** A command, and what it means: the rows after it. */
 interface Command {
-  make(named: ReturnType<typeof pipeline>, table: DataSourceClass<never>, rows: DataSourceClass<never>): unknown;
+  make(
+    named: ReturnType<typeof pipeline>,
+    table: DataSourceClass<never>,
+    rows: DataSourceClass<never>,
+  ): unknown;
   meaning(rows: readonly TableRow[]): readonly TableRow[];
 }
 

@@ -1,5 +1,5 @@
 import type { SaveMode } from "../../shared/contract/batch-writer.ts";
-import { ACTS } from "./acts.ts";
+import { ACTS, type Act } from "./acts.ts";
 import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { canBeLate, canHappen, FAULTS, type Fault, FILE_LOST, LATE } from "./kinds.ts";
@@ -173,6 +173,37 @@ export function rowLevel(calls: Calls, random: () => number): Case {
   };
   const others = [{}, {}, { speculates: true }, { largeMessages: true }] as const;
   return { ...test, kind: "row-level", setup: { ...pick(others, random), command } };
+}
+
+/** The changes of the streams that are merged: three batches. */
+export const MERGE_SHAPE: Shape = { rows: 12, rowsABatch: 4, partitions: 2 };
+
+const MERGE_ACTS = [
+  "rewind",
+  "rewind, acknowledgement due",
+  "lose ledger",
+  "lose ledger, from start",
+  "restore ledger",
+  "skip",
+] as const satisfies readonly Act[];
+
+/** Draws a case of a stream of changes that is merged into a table, also again from an earlier one. */
+export function merge(calls: Calls, random: () => number): Case {
+  const longer = [...calls, ...calls];
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const others = [
+    {},
+    {},
+    { speculates: true },
+    { largeMessages: true },
+    { shape: drawShape(random) },
+  ] as const;
+  const setup = { shape: MERGE_SHAPE, ...pick(others, random), merge: true as const };
+  if (random() < 0.3) {
+    const runs = [drawUpTo(2, longer, random)];
+    return { kind: "merge", runs, act: pick(MERGE_ACTS, random), setup };
+  }
+  return { ...pick(draws, random)(longer, random), kind: "merge", setup };
 }
 
 /** How the pipeline of each of these kinds is drawn. */

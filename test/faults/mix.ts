@@ -8,6 +8,7 @@ import {
   histories,
   interleaving,
   lates,
+  merge,
   pair,
   rolledBack,
   rowLevel,
@@ -47,6 +48,7 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   speculation: 2,
   exchange: 3,
   "row-level": 3,
+  merge: 3,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -79,6 +81,7 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   speculation,
   exchange,
   "row-level": rowLevel,
+  merge,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

@@ -49,6 +49,8 @@ export interface Setup {
   readonly shape?: Shape;
   /** The command, if the pipeline changes rows of a table. */
   readonly command?: CommandSetup;
+  /** True if the rows are changes, which are merged into a table by key. */
+  readonly merge?: true;
 }
 
 /** True if the pipeline is a batch pipeline, which has one batch per run. */
@@ -67,8 +69,8 @@ export function positionOf({ n, batches }: Offset): number {
 }
 
 /** True if the sink is not the Arrow table in the store. */
-export function isInDatabase({ sink, command }: Setup): boolean {
-  return sink !== undefined || command !== undefined;
+export function isInDatabase({ sink, command, merge }: Setup): boolean {
+  return sink !== undefined || command !== undefined || merge === true;
 }
 
 /** Returns the rows of the source between two positions, in order. */

@@ -6,11 +6,12 @@ import type { Batch, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../shared/engine/ports/states.ts";
 import { SqliteLedger } from "../../shared/platform/embedded/sqlite-ledger.ts";
 import { type MemoryObjects, MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
+import { judgeCommand } from "./command-judge.ts";
 import { Commits } from "./commits.ts";
 import { Database } from "./database.ts";
-import { judgeCommand } from "./command-judge.ts";
 import { DatabaseLedger } from "./database-ledger.ts";
 import { LateCalls } from "./late-calls.ts";
+import { judgeMerge } from "./merged-rows.ts";
 import { isBatchPipeline, isInDatabase, offsetAt, rowsBetween, type Setup, type Shape } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { LOG, type LogEntry, TableView } from "./table-view.ts";
@@ -318,7 +319,8 @@ export class World implements Surroundings {
   /** Judges the final state. `expected` are the rows of the table, in order. */
   async judge(expected: readonly number[]): Promise<void> {
     this.#judgeRows(expected);
-    const { command } = this.setup;
+    const { command, merge } = this.setup;
+    if (merge) for (const what of judgeMerge(this.database.merged, this.visible())) this.broken(what);
     if (command !== undefined)
       for (const what of await judgeCommand(this, command.name, this.#ledger.isRolledBack)) this.broken(what);
     this.#judgeObjects();
@@ -358,7 +360,9 @@ export class World implements Surroundings {
       this.broken("the ledger has a batch of another life");
     const end = this.#judgeBatches(batches.filter(({ batchId }) => !this.#givenUp.has(batchId)));
     const jump = this.#jumps.get(head?.nextBatchId ?? 0);
-    if (JSON.stringify(head?.offset) !== JSON.stringify(jump === undefined ? end : offsetAt(this.setup, jump)))
+    if (
+      JSON.stringify(head?.offset) !== JSON.stringify(jump === undefined ? end : offsetAt(this.setup, jump))
+    )
       this.broken("the offset is not the end of the last batch");
     if (head?.openBatchId !== undefined) this.broken("a batch is left open");
     if (head?.unacknowledged !== undefined) this.broken("a batch is left to acknowledge");
