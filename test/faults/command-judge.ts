@@ -24,8 +24,12 @@ export async function judgeCommand(
   const skipped = new Set(batches.filter((batch) => batch.skipped !== undefined).map(keyOf));
   let rows: readonly TableRow[] = FIRST_ROWS;
   for (const event of database.table.events) {
-    if ("row" in event) rows = [...rows, event.row];
-    else if (!skipped.has(keyOf(event.batch))) rows = COMMANDS[name].meaning(rows);
+    if ("row" in event) {
+      rows = [...rows, event.row];
+      continue;
+    }
+    if (!skipped.has(keyOf(event.batch))) rows = COMMANDS[name].meaning(rows);
+    if (textOf(rows) !== textOf(event.rows)) broken.push("the rows are not those that commands mean");
   }
   if (textOf(rows) !== textOf(database.table.rows)) broken.push("the rows are not those that commands mean");
   // A ledger that was rolled back does not know which batches have landed since.

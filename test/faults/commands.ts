@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noThenProperty: clauses have this word of SQL
 import type { DataSourceClass } from "../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import {

@@ -3,6 +3,7 @@ import { ACTS, type Act } from "./acts.ts";
 import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { canBeLate, canHappen, FAULTS, type Fault, FILE_LOST, LATE } from "./kinds.ts";
+import { MERGE_SHAPE } from "./row-level-cases.ts";
 import { COMMAND_NAMES, type Setup, type Shape } from "./setup.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
@@ -174,9 +175,6 @@ export function rowLevel(calls: Calls, random: () => number): Case {
   const others = [{}, {}, { speculates: true }, { largeMessages: true }] as const;
   return { ...test, kind: "row-level", setup: { ...pick(others, random), command } };
 }
-
-/** The changes of the streams that are merged: three batches. */
-export const MERGE_SHAPE: Shape = { rows: 12, rowsABatch: 4, partitions: 2 };
 
 const MERGE_ACTS = [
   "rewind",

@@ -12,8 +12,10 @@ export interface RowChange {
   readonly row?: TableRow;
 }
 
-/** What has changed the table: a batch, or rows that somebody else has inserted. */
-export type TableEvent = { readonly batch: LandedBatch } | { readonly row: TableRow };
+/** What has changed the table: a batch, with all rows after it, or a row that somebody inserted. */
+export type TableEvent =
+  | { readonly batch: LandedBatch; readonly rows: readonly TableRow[] }
+  | { readonly row: TableRow };
 
 /** The rows of the first state, of which each file has three. */
 export const FIRST_ROWS: readonly TableRow[] = [0, 10, 20, 30, 40, 50].map((v, id) => ({ id, v }));
@@ -45,9 +47,14 @@ export class RowTable {
     return this.#states[version]?.slice(file * ROWS_A_FILE, (file + 1) * ROWS_A_FILE) ?? [];
   }
 
-  /** Ends a batch. Somebody else then inserts a row, of which this batch must know nothing. */
+  /** Ends a batch. */
   land(batch: LandedBatch, rows: readonly TableRow[]): void {
-    this.events.push({ batch });
+    this.events.push({ batch, rows });
+    this.change(rows);
+  }
+
+  /** Changes the rows. Somebody else then inserts one, of which this batch must know nothing. */
+  change(rows: readonly TableRow[]): void {
     this.#states.push(rows);
     this.insert({ id: 100 + this.version, v: 50 });
   }

@@ -341,19 +341,13 @@ export class Run {
         return first;
       }
       case "straggle before":
-        await this.#straggle();
-        return await effect();
-      case "straggle after": {
-        const result = await effect();
-        await this.#straggle();
-        return result;
-      }
       case "overtaken before":
-        await this.#straggle(this.#overtaken);
+        await this.#straggle(kind === "overtaken before" ? this.#overtaken : this.#sleepers);
         return await effect();
+      case "straggle after":
       case "overtaken after": {
         const result = await effect();
-        await this.#straggle(this.#overtaken);
+        await this.#straggle(kind === "overtaken after" ? this.#overtaken : this.#sleepers);
         return result;
       }
       case "sleep before":
@@ -383,7 +377,7 @@ export class Run {
     return await never();
   }
 
-  async #straggle(sleepers = this.#sleepers): Promise<void> {
+  async #straggle(sleepers: Sleeper[]): Promise<void> {
     current.getStore()?.giveUp();
     await this.#rest(sleepers);
   }
