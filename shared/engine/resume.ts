@@ -62,7 +62,8 @@ export async function resume(
   });
   const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
   // The rows that a command found may have changed since, so it looks for them again.
-  const isSame = sessions.pipeline.command === undefined || found === "landed";
+  const isCommand = sessions.pipeline.command !== undefined;
+  const isSame = !isCommand || found === "landed";
   const next = isSame ? nextAttempt : planAnew;
   const current = isOver ? await next(sessions, ports, fence, batch, code) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
@@ -73,7 +74,8 @@ export async function resume(
   const { tasks, warning: loss } = await finished(sessions, ports, fence, head, current);
   const { resumed, problem } = await unfinishedWork(ports, current, tasks, { isOver, code, loss });
   if (problem === undefined) return resumed;
-  const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
+  // A late commit of a command would be this batch, whatever is planned.
+  const mayLandLate = current.lastTriedAttempt > 0 && found === undefined && !isCommand;
   if (mayLandLate) throw problem;
   const planned = await planAnew(sessions, ports, fence, current, code);
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };

@@ -16,8 +16,8 @@ export const ROW_LEVEL_MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: RESUME,
-        find: 'sessions.pipeline.command === undefined || found === "landed"',
-        replace: "sessions.pipeline !== undefined",
+        find: '!isCommand || found === "landed"',
+        replace: "isCommand || !isCommand",
       },
     ],
   },

@@ -327,11 +327,9 @@ export class Run {
         await effect();
         throw injected("the answer was lost", kind === "lost answer");
       case "late":
-        this.#world.late.defer(after, this.#world.commits.late(this, effect));
-        throw injected("the call failed, and takes effect later", true);
       case "late for good":
         this.#world.late.defer(after, this.#world.commits.late(this, effect));
-        throw injected("the call failed for good, and takes effect later", false);
+        throw injected("the call failed, and takes effect later", kind === "late");
       case "file lost":
         await this.#world.loseFile(file);
         return await effect();
