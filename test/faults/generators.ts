@@ -176,7 +176,8 @@ export function rowLevel(calls: Calls, random: () => number): Case {
   return { ...test, kind: "row-level", setup: { ...pick(others, random), command } };
 }
 
-const MERGE_ACTS = [
+/** What an operator may do to a pipeline whose table is in a database. */
+export const MERGE_ACTS = [
   "rewind",
   "rewind, acknowledgement due",
   "lose ledger",
@@ -199,7 +200,8 @@ export function merge(calls: Calls, random: () => number): Case {
   const setup = { shape: MERGE_SHAPE, ...pick(others, random), merge: true as const };
   if (random() < 0.3) {
     const runs = [drawUpTo(2, longer, random)];
-    return { kind: "merge", runs, act: pick(MERGE_ACTS, random), setup };
+    // Without a batch there is nothing to rewind or to adopt.
+    return { kind: "merge", runs, act: pick(MERGE_ACTS, random), setup: { ...setup, shape: MERGE_SHAPE } };
   }
   return { ...pick(draws, random)(longer, random), kind: "merge", setup };
 }
