@@ -62,7 +62,8 @@ export async function resume(
   });
   const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
   // The rows that a command found may have changed since, so it looks for them again.
-  const isSame = sessions.pipeline.command === undefined || found === "landed";
+  const isCommand = sessions.pipeline.command !== undefined;
+  const isSame = !isCommand || found === "landed";
   const next = isSame ? nextAttempt : planAnew;
   const current = isOver ? await next(sessions, ports, fence, batch, code) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
@@ -73,7 +74,8 @@ export async function resume(
   const { tasks, warning: loss } = await finished(sessions, ports, fence, head, current);
   const { resumed, problem } = await unfinishedWork(ports, current, tasks, { isOver, code, loss });
   if (problem === undefined) return resumed;
-  const mayLandLate = current.lastTriedAttempt > 0 && found === undefined;
+  // A late commit of a command would be this batch, whatever is planned.
+  const mayLandLate = current.lastTriedAttempt > 0 && found === undefined && !isCommand;
   if (mayLandLate) throw problem;
   const planned = await planAnew(sessions, ports, fence, current, code);
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
@@ -298,7 +300,8 @@ async function readPlan(
 
 /**
  * Asks the source for the partitions of the recorded range anew. They may be cut in another way, so
- * the plan gets another id: a commit of the old plan is then told from one of the new plan.
+ * the plan gets another id: a commit of the old plan is then told from one of the new plan. Each
+ * attempt of a command carries out all of it, so whichever commit lands, the batch has landed.
  */
 async function planAnew(
   sessions: Sessions,
@@ -307,7 +310,7 @@ async function planAnew(
   batch: Batch,
   code: string | undefined,
 ): Promise<Batch> {
-  const { source } = sessions;
+  const { source, pipeline } = sessions;
   const { batchId, start, end } = batch;
   const planner = await source.planner();
   const partitions = await planner.partitions(start, end);
@@ -317,8 +320,9 @@ async function planAnew(
   // The rows that a simple reader returned while planning may be gone, too, and may have had
   // another schema. Its task finds no file under this key, and reads the rows again.
   const rows = planner.canRepeatLatestOffset ? {} : { rowsKey: rowsKey(name) };
-  const planId = ports.runtime.newId();
-  const planned = await planWrite(sessions, { ...batch, planId }, schema, partitions.length);
+  const planId = pipeline.command === undefined ? ports.runtime.newId() : batch.planId;
+  const request = { ...batch, ...optional("planId", planId) };
+  const planned = await planWrite(sessions, request, schema, partitions.length);
   const stages = plannedStages(planned, partitions.length, writtenAt(batch));
   const file = { schema, partitions, start, end, ...rows, ...stages };
   const key = await writePartitionsFile(ports.store, name, file);
@@ -328,7 +332,7 @@ async function planAnew(
     ...optional("write", planned.write),
     ...exchangesOf(planned, key, partitions.length),
     tasks: Math.max(1, partitions.length),
-    planId,
+    ...optional("planId", planId),
     ...optional("code", code),
   });
 }

@@ -5,6 +5,7 @@ import type { Mutation } from "./mutation.ts";
 import { RULE_MUTATIONS } from "./mutations.ts";
 import { OLDER_LEDGER_MUTATIONS } from "./older-ledger-mutations.ts";
 import { PROBE_MUTATIONS } from "./probe-mutations.ts";
+import { ROW_LEVEL_MUTATIONS } from "./row-level-mutations.ts";
 
 /** Each rule that is removed from the engine. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -14,4 +15,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PROBE_MUTATIONS,
   ...COORDINATION_MUTATIONS,
   ...EXCHANGE_MUTATIONS,
+  ...ROW_LEVEL_MUTATIONS,
 ];

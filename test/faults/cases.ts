@@ -38,6 +38,8 @@ export const KINDS = [
   "coordination",
   "speculation",
   "exchange",
+  "row-level",
+  "merge",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 

@@ -1,6 +1,8 @@
 import type { CommittedBatch } from "../../shared/contract/batch-identity.ts";
 import type { BatchContext } from "../../shared/contract/context.ts";
 import type { TransactionItem } from "../../shared/contract/stream-writer.ts";
+import { MergedRows } from "./merged-rows.ts";
+import { RowTable } from "./row-table.ts";
 
 /** A batch in the database, with its rows. */
 export interface LandedBatch extends CommittedBatch {
@@ -20,6 +22,10 @@ export class Database {
   readonly batches: LandedBatch[] = [];
   /** The rows that attempts of tasks have staged. */
   readonly staged = new Map<string, readonly number[]>();
+  /** The table whose rows commands change. */
+  readonly table: RowTable = new RowTable();
+  /** The table that a stream of changes is merged into. */
+  readonly merged: MergedRows = new MergedRows();
 
   get newest(): CommittedBatch | undefined {
     return this.batches.at(-1);

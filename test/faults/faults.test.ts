@@ -9,6 +9,9 @@ import {
   exchange,
   histories,
   lates,
+  MERGE_ACTS,
+  merge,
+  rowLevel,
   SETUPS,
   singles,
   speculation,
@@ -16,6 +19,8 @@ import {
   zombies,
 } from "./generators.ts";
 import { FAULTS, type Fault, LATE } from "./kinds.ts";
+import { MERGE_SHAPE } from "./row-level-cases.ts";
+import { COMMAND_NAMES } from "./setup.ts";
 
 /**
  * Tests of all cases with one fault, and of some random cases. If a random case fails, fast-check
@@ -116,6 +121,8 @@ describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
     ["coordination", coordination],
     ["speculation", speculation],
     ["exchange", exchange],
+    ["row-level", rowLevel],
+    ["merge", merge],
   ])("Random faults of attempts and runs lose and double nothing: %s", async (_kind, draw) => {
     const random = generator(11);
     expect(await broken(Array.from({ length: 60 }, () => draw(calls, random)))).toEqual([]);
@@ -125,6 +132,53 @@ describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
 describe("the exchange of rows", { timeout: TIMEOUT }, () => {
   it("Steps that plan a stage late, again, or after a commit has landed break nothing", async () => {
     expect(await broken(STAGE_CASES)).toEqual([]);
+  });
+});
+
+describe("commands that change rows", { timeout: TIMEOUT }, () => {
+  it.each(COMMAND_NAMES)(
+    "One fault at each call around the commit of a command carries it out once: %s",
+    async (name) => {
+      const setup = { command: { name } };
+      const kinds = FAULTS.filter((kind) => !isAsleep(kind));
+      const cases = ["sink.commit", "ledger.finish"].flatMap((at) =>
+        kinds.map((kind): Case => ({ kind: "row-level", runs: [[{ at, kind }]], setup })),
+      );
+      expect(await broken(cases)).toEqual([]);
+    },
+  );
+
+  it("A command whose plan was lost when its commit had landed, and the ledger was put back, comes to its end", async () => {
+    const test: Case = {
+      kind: "row-level",
+      runs: [
+        [
+          { at: 9, kind: "late", after: 5 },
+          { at: 5, kind: "die before" },
+        ],
+        [
+          { at: 25, kind: "late for good", after: 19 },
+          { at: 56, kind: "late", after: 17 },
+          { at: 43, kind: "overtaken after" },
+        ],
+        [{ at: 76, kind: "late for good", after: 15 }],
+      ],
+      vacuums: true,
+      rollback: { keep: 52, back: 172 },
+      setup: { largeMessages: true, command: { name: "update", form: "delta", rowsChange: true } },
+    };
+    expect(await broken([test])).toEqual([]);
+  });
+});
+
+describe("changes that are merged", { timeout: TIMEOUT }, () => {
+  it.each(MERGE_ACTS)("Each key has its newest state after: %s", async (act) => {
+    const faults = ["sink.commit", "source.commit", "ledger.finish"].flatMap((at): Fault[][] => [
+      [{ at, kind: "stop before" }],
+      [{ at, kind: "lost answer" }],
+    ]);
+    const setup = { merge: true, shape: MERGE_SHAPE } as const;
+    expect(await broken(faults.map((run): Case => ({ kind: "merge", runs: [run], act, setup })))).toEqual([]);
   });
 });
 

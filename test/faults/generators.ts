@@ -1,9 +1,10 @@
 import type { SaveMode } from "../../shared/contract/batch-writer.ts";
-import { ACTS } from "./acts.ts";
+import { ACTS, type Act } from "./acts.ts";
 import type { Case, Kind } from "./cases.ts";
 import { pick } from "./chance.ts";
 import { canBeLate, canHappen, FAULTS, type Fault, FILE_LOST, LATE } from "./kinds.ts";
-import type { Setup, Shape } from "./setup.ts";
+import { MERGE_SHAPE } from "./row-level-cases.ts";
+import { COMMAND_NAMES, type Setup, type Shape } from "./setup.ts";
 
 /** A fault at the call with this index. Generated cases use indexes instead of names of calls. */
 interface Placed extends Fault {
@@ -158,6 +159,51 @@ export function exchange(calls: Calls, random: () => number): Case {
     { shape: drawShape(random) },
   ] as const;
   return { ...test, kind: "exchange", setup: { ...pick(others, random), exchanges: true } };
+}
+
+/** Draws a case of a command that changes rows of a table, in each form. */
+export function rowLevel(calls: Calls, random: () => number): Case {
+  // Such a batch has about as many calls as two of the usual ones, if rows are exchanged.
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const test = pick(draws, random)(calls, random);
+  const name = pick(COMMAND_NAMES, random);
+  const command = {
+    name,
+    form: pick(["delta", "group"] as const, random),
+    ...(random() < 0.4 && name !== "insert" ? { rowsChange: true as const } : {}),
+  };
+  const others = [{}, {}, { speculates: true }, { largeMessages: true }] as const;
+  return { ...test, kind: "row-level", setup: { ...pick(others, random), command } };
+}
+
+/** What an operator may do to a pipeline whose table is in a database. */
+export const MERGE_ACTS = [
+  "rewind",
+  "rewind, acknowledgement due",
+  "lose ledger",
+  "lose ledger, from start",
+  "restore ledger",
+  "skip",
+] as const satisfies readonly Act[];
+
+/** Draws a case of a stream of changes that is merged into a table, also again from an earlier one. */
+export function merge(calls: Calls, random: () => number): Case {
+  const longer = [...calls, ...calls];
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const others = [
+    {},
+    {},
+    { speculates: true },
+    { largeMessages: true },
+    { shape: drawShape(random) },
+  ] as const;
+  const setup = { shape: MERGE_SHAPE, ...pick(others, random), merge: true as const };
+  if (random() < 0.3) {
+    const runs = [drawUpTo(2, longer, random)];
+    // Without a batch there is nothing to rewind or to adopt.
+    return { kind: "merge", runs, act: pick(MERGE_ACTS, random), setup: { ...setup, shape: MERGE_SHAPE } };
+  }
+  return { ...pick(draws, random)(longer, random), kind: "merge", setup };
 }
 
 /** How the pipeline of each of these kinds is drawn. */

@@ -8,8 +8,10 @@ import {
   histories,
   interleaving,
   lates,
+  merge,
   pair,
   rolledBack,
+  rowLevel,
   sequence,
   singles,
   speculation,
@@ -45,6 +47,8 @@ const WEIGHTS: Readonly<Record<Kind, number>> = {
   coordination: 1,
   speculation: 2,
   exchange: 3,
+  "row-level": 3,
+  merge: 3,
 };
 
 /** Number of cases in a round. The first round has each kind. */
@@ -76,6 +80,8 @@ const DRAWN: Partial<Record<Kind, (calls: Calls, random: () => number) => Case>>
   coordination,
   speculation,
   exchange,
+  "row-level": rowLevel,
+  merge,
 };
 
 /** Returns the number of cases of a kind with a fixed list, or `undefined` for any other kind. */

@@ -1,5 +1,6 @@
 import type { Case } from "./cases.ts";
 import { EXCHANGE_CASES } from "./exchange-cases.ts";
+import { ROW_LEVEL_CASES } from "./row-level-cases.ts";
 
 /**
  * Cases with a name that says what happens in them. Their faults name the calls, so a case does not
@@ -7,6 +8,7 @@ import { EXCHANGE_CASES } from "./exchange-cases.ts";
  */
 export const NAMED_CASES = {
   ...EXCHANGE_CASES,
+  ...ROW_LEVEL_CASES,
   "a run without a fault": { kind: "sequence", runs: [[]] },
   "a run that is killed when two of its three tasks are recorded": {
     kind: "single",

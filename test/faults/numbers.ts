@@ -13,8 +13,13 @@ import {
   type SimpleRead,
 } from "../../shared/contract/stream-reader.ts";
 import type { StreamWriter } from "../../shared/contract/stream-writer.ts";
+import { literal, predicate, reference } from "../../shared/contract/write/predicates.ts";
+import type { SupportsWrite, Table } from "../../shared/contract/write/table.ts";
+import { commandPipeline } from "./command-pipeline.ts";
 import { PlainWriter, StagingWriter, TransactionalWriter } from "./database-writers.ts";
 import type { Points } from "./faulty-ports.ts";
+import { MergeTable } from "./merge-table.ts";
+import { changeAt } from "./merged-rows.ts";
 import { NativeTable } from "./native-table.ts";
 import { rowsBetween } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -41,7 +46,8 @@ interface Run extends Points {
  * other partitions for a batch each time, so only the partitions in the ledger are stable.
  */
 export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
-  const { source, mode, exchanges = false } = world.setup;
+  const { source, mode, exchanges = false, command } = world.setup;
+  if (command !== undefined) return commandPipeline(run, world, command);
   // The rows of a batch stay in order over its tasks.
   const arranged = <S extends Source<never>>(rows: S): S =>
     exchanges ? rows.repartitionByRange(2, "id").sortWithinPartitions("id") : rows;
@@ -51,14 +57,38 @@ export function numbersPipeline(run: Run, world: Surroundings): Pipeline {
     const batch = arranged(named.read.format(batchSource(run, world))).write.format(Sink);
     return (mode === undefined ? batch : batch.mode(mode)) as unknown as Pipeline;
   }
+  if (world.setup.merge) return mergePipeline(run, world);
   const Reader = source === "simple" ? simpleSource(run, world) : streamSource(run, world);
   return arranged(named.readStream.format(Reader)).writeStream.format(Sink) as unknown as Pipeline;
+}
+
+function mergePipeline(run: Run, world: Surroundings): Pipeline {
+  class Merged extends DataSource {
+    override table(): SupportsWrite {
+      return new MergeTable(run, world) as Table as SupportsWrite;
+    }
+  }
+  const changes = pipeline(world.pipeline).readStream.format(streamSource(run, world));
+  return changes.writeStream.format(Merged).merge({
+    keys: ["k"],
+    sequenceBy: "seq",
+    applyAsDeletes: predicate("=", reference("op"), literal("d")),
+    exceptColumns: ["id", "op"],
+    onEqualSequence: "first",
+  }) as unknown as Pipeline;
 }
 
 /** A data source of numbers. The other sources add their reader. */
 class Numbers extends DataSource {
   override schema(): string {
     return "id bigint NOT NULL";
+  }
+}
+
+/** A data source of changes, at the position that each of them has in the stream. */
+class Changes extends Numbers {
+  override schema(): string {
+    return "id bigint NOT NULL, k int NOT NULL, seq int NOT NULL, op string, v string";
   }
 }
 
@@ -85,7 +115,7 @@ function streamSource(run: Run, world: Surroundings): typeof Numbers {
       return run.point("source.commit", async () => world.sawAcknowledged(end.n));
     }
   }
-  return class extends Numbers {
+  return class extends (world.setup.merge ? Changes : Numbers) {
     override streamReader(): NumbersReader {
       return new NumbersReader();
     }
@@ -141,7 +171,8 @@ async function read(
 ): Promise<readonly Row[]> {
   const key = `${batchId}/${attempt}/${partitionId}`;
   await run.point("source.read", async () => world.sawRead(key, run.isAlone));
-  return rowsBetween(world.shape, from, to).map((id) => ({ id }));
+  const { shape, setup } = world;
+  return rowsBetween(shape, from, to).map((id) => ({ id, ...(setup.merge ? changeAt(id) : {}) }));
 }
 
 /** Divides a range of positions. A range without rows has no partitions. */

@@ -18,6 +18,7 @@ import type { TaskResult, WriteRequest } from "../../shared/engine/write/task-re
 import { SqliteConnection } from "../../shared/platform/embedded/sqlite-connection.ts";
 import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
 import { runAfterPowerLoss, storeAfterPowerLoss } from "./power-loss.ts";
+import { memoryChanges, memoryRows } from "./row-level-probes.ts";
 
 /** Longer than anything that a probe waits for takes, even on a busy machine. */
 const LONG_MILLISECONDS = 1000;
@@ -35,6 +36,8 @@ export const PROBES = {
   "a slow task with two attempts": slowTask,
   "a run that ends while a task still writes": endingRun,
   "a dead run's lock that another process probes": probedLock,
+  "changes of rows in memory": memoryRows,
+  "late changes in memory": memoryChanges,
 } as const satisfies Readonly<Record<string, () => Promise<readonly string[]>>>;
 
 export type ProbeName = keyof typeof PROBES;

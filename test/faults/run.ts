@@ -22,6 +22,7 @@ import {
   type Sleeper,
   Step,
 } from "./run-parts.ts";
+import { isBatchPipeline } from "./setup.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { TaskCommits } from "./task-commits.ts";
 
@@ -150,7 +151,7 @@ export class Run {
 
   /** Returns the steps of the run. A failed step is retried as in Step Functions. */
   #asSteps(): RunSteps {
-    const maxBatches = this.#world.setup.source === "batch" ? 1 : MAX_BATCHES;
+    const maxBatches = isBatchPipeline(this.#world.setup) ? 1 : MAX_BATCHES;
     return {
       prepare: async () => ({ readsAll: true, maxBatches }),
       plan: (policy) => this.#step("plan", () => this.#plan(policy)),
@@ -326,11 +327,9 @@ export class Run {
         await effect();
         throw injected("the answer was lost", kind === "lost answer");
       case "late":
-        this.#world.late.defer(after, this.#world.commits.late(this, effect));
-        throw injected("the call failed, and takes effect later", true);
       case "late for good":
         this.#world.late.defer(after, this.#world.commits.late(this, effect));
-        throw injected("the call failed for good, and takes effect later", false);
+        throw injected("the call failed, and takes effect later", kind === "late");
       case "file lost":
         await this.#world.loseFile(file);
         return await effect();
@@ -340,19 +339,13 @@ export class Run {
         return first;
       }
       case "straggle before":
-        await this.#straggle();
-        return await effect();
-      case "straggle after": {
-        const result = await effect();
-        await this.#straggle();
-        return result;
-      }
       case "overtaken before":
-        await this.#straggle(this.#overtaken);
+        await this.#straggle(kind === "overtaken before" ? this.#overtaken : this.#sleepers);
         return await effect();
+      case "straggle after":
       case "overtaken after": {
         const result = await effect();
-        await this.#straggle(this.#overtaken);
+        await this.#straggle(kind === "overtaken after" ? this.#overtaken : this.#sleepers);
         return result;
       }
       case "sleep before":
@@ -382,7 +375,7 @@ export class Run {
     return await never();
   }
 
-  async #straggle(sleepers = this.#sleepers): Promise<void> {
+  async #straggle(sleepers: Sleeper[]): Promise<void> {
     current.getStore()?.giveUp();
     await this.#rest(sleepers);
   }

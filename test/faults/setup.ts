@@ -1,4 +1,5 @@
 import type { SaveMode } from "../../shared/contract/batch-writer.ts";
+import type { Offset } from "../../shared/contract/offset.ts";
 
 /** The rows of the source, and their division into batches and partitions. */
 export interface Shape {
@@ -9,6 +10,19 @@ export interface Shape {
   readonly partitions: number;
   /** Ids from the first up to the second, exclusive, that no row has. */
   readonly gap?: readonly [number, number];
+}
+
+/** The commands that change rows of a table. `insert` is a merge that only inserts. */
+export const COMMAND_NAMES = ["delete", "delete by filter", "update", "merge", "insert"] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
+
+/** A command, and the table whose rows it changes. */
+export interface CommandSetup {
+  readonly name: CommandName;
+  /** Whether the table gets the changes of rows, or whole groups of them. Default: `delta`. */
+  readonly form?: "delta" | "group";
+  /** True if somebody else inserts a row between the first scan of the table and its commit. */
+  readonly rowsChange?: true;
 }
 
 /** The pipeline of a case. By default a stream with partitions is written into an Arrow table. */
@@ -33,6 +47,30 @@ export interface Setup {
   /** True if each commit message is too large for the ledger. */
   readonly largeMessages?: boolean;
   readonly shape?: Shape;
+  /** The command, if the pipeline changes rows of a table. */
+  readonly command?: CommandSetup;
+  /** True if the rows are changes, which are merged into a table by key. */
+  readonly merge?: true;
+}
+
+/** True if the pipeline is a batch pipeline, which has one batch per run. */
+export function isBatchPipeline({ source, command }: Setup): boolean {
+  return source === "batch" || command !== undefined;
+}
+
+/** Returns the offset of the source at a position: of rows, or of batches of a batch pipeline. */
+export function offsetAt(setup: Setup, position: number): Offset {
+  return isBatchPipeline(setup) ? { batches: position } : { n: position };
+}
+
+/** Returns the position of an offset. */
+export function positionOf({ n, batches }: Offset): number {
+  return Number(n ?? batches ?? 0);
+}
+
+/** True if the sink is not the Arrow table in the store. */
+export function isInDatabase({ sink, command, merge }: Setup): boolean {
+  return sink !== undefined || command !== undefined || merge === true;
 }
 
 /** Returns the rows of the source between two positions, in order. */
