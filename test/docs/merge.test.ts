@@ -5,8 +5,8 @@ import { CreateTableCommand, DynamoDBClient, ScanCommand } from "@aws-sdk/client
 import { CreateStreamCommand, KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { MemoryStream, memoryTable } from "../../shared/connectors/memory/index.ts";
-import type { Pipeline } from "../../shared/contract/pipeline.ts";
+import { Memory, MemoryStream, memoryTable } from "../../shared/connectors/memory/index.ts";
+import { type Pipeline, pipeline } from "../../shared/contract/pipeline.ts";
 import { type PipelineRun, runPipeline } from "../../shared/testing/run-pipeline.ts";
 import type { Surroundings } from "../../shared/testing/surroundings.ts";
 import { type LocalServer, startMiniStack } from "../iceberg/support/servers.ts";
@@ -21,15 +21,21 @@ import { ROOT } from "../support/root.ts";
 const PAGE = readFileSync(join(ROOT, "docs/merge.md"), "utf8");
 
 /** Imports an example of the page, with the sources in the place of the package. */
-async function example(name: string, change: (code: string) => string = (code) => code): Promise<Pipeline> {
+async function imported<T>(name: string, change: (code: string) => string = (code) => code): Promise<T> {
   const [, code] = PAGE.split(`\`\`\`ts\n// ${name}\n`);
   if (code === undefined) throw new Error(`the page has no example ${name}`);
   const own = (code.split("```")[0] ?? "")
     .replaceAll('from "millrace"', `from "${ROOT}/shared/index.ts"`)
+    .replaceAll('from "millrace/write"', `from "${ROOT}/shared/contract/write/index.ts"`)
     .replaceAll(/from "millrace\/(connectors\/[a-z-]+)"/g, `from "${ROOT}/shared/$1/index.ts"`);
   const file = join(temporaryFolder(), name);
   writeFileSync(file, change(own));
-  return ((await import(file)) as { default: Pipeline }).default;
+  return (await import(file)) as T;
+}
+
+/** Returns the pipeline of an example. */
+async function example(name: string, change?: (code: string) => string): Promise<Pipeline> {
+  return (await imported<{ readonly default: Pipeline }>(name, change)).default;
 }
 
 /** Each run continues the one before. */
@@ -65,6 +71,29 @@ describe("the examples of docs/merge.md in one process", () => {
     stream.addData(changes);
     await runPipeline(await example("users.ts"));
     expect(memoryTable("users").rows()).toEqual([{ id: 1, name: "Anna", updated_at: at("12:00:00") }]);
+  });
+
+  it("The commands of commands.ts leave the rows that the page says", async () => {
+    const ddl = "item string NOT NULL, amount int, price decimal(10,2)";
+    new MemoryStream("stock-before", ddl).addData([
+      { item: "nails", amount: 100, price: "0.10" },
+      { item: "hammer", amount: 3, price: "20.00" },
+      { item: "saw", amount: null, price: null },
+    ]);
+    const before = pipeline("stock-before").read.format(Memory).options({ stream: "stock-before" });
+    await runPipeline(before.write.format(Memory).options({ table: "stock" }).mode("append"));
+    new MemoryStream("delivery", ddl).addData([
+      { item: "hammer", amount: 2, price: "19.00" },
+      { item: "glue", amount: 9, price: "4.50" },
+    ]);
+    const commands = await imported<Record<"removed" | "refilled" | "delivered", Pipeline>>("commands.ts");
+    for (const command of [commands.removed, commands.refilled, commands.delivered])
+      await runPipeline(command);
+    expect(memoryTable("stock").rows()).toEqual([
+      { item: "hammer", amount: 10, price: "19.00" },
+      { item: "saw", amount: 0, price: null },
+      { item: "glue", amount: 9, price: "4.50" },
+    ]);
   });
 
   it("crm.ts sends the newest change of each user", async () => {

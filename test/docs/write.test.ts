@@ -6,6 +6,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { recordBatchOf } from "../../shared/arrow/record-batches.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
+import { Memory, MemoryStream } from "../../shared/connectors/memory/index.ts";
 import { DataSourceReader } from "../../shared/contract/batch-reader.ts";
 import { DataSource, type DataSourceClass } from "../../shared/contract/data-source.ts";
 import { parseDdl } from "../../shared/contract/ddl/parse.ts";
@@ -85,6 +86,14 @@ class Examples {
     return lines.map((line) => (JSON.parse(line) as { id: number }).id).sort();
   }
 
+  /** The temperatures in `readings.db`, in the order in which they were inserted. */
+  celsius(): number[] {
+    const db = new DatabaseSync(join(this.folder, "readings.db"));
+    const rows = db.prepare("SELECT celsius FROM readings ORDER BY rowid").all();
+    db.close();
+    return rows.map(({ celsius }) => Number(celsius));
+  }
+
   /** The number of rows of each day in `readings.db`, which may have no staged rows. */
   days(): Record<string, number> {
     const db = new DatabaseSync(join(this.folder, "readings.db"));
@@ -110,6 +119,9 @@ class Numbers extends DataSource {
     })();
   }
 }
+
+// biome-ignore lint/suspicious/noThenProperty: clauses have this word of SQL
+const DELETE = { then: "delete" } as const;
 
 const BOTH_DAYS = { "2026-11-21": 24, "2026-11-22": 24 };
 
@@ -207,6 +219,81 @@ describe("the page on tables of one's own", () => {
     const stream = pipeline("streamed").readStream.format(Days).writeStream.format(table);
     await runPipeline(stream.options({ path: join(page.folder, "readings.db") }), { batches: 3 });
     expect(page.days()).toEqual({ "day 1": 1, "day 2": 1, "day 3": 1 });
+  });
+
+  it("The table that requires a distribution gets the rows of a day in one task, and sorted", async () => {
+    const page = new Examples("write.md");
+    await runPipeline((await page.copyTo(await page.table("daily.ts", "Daily"))).mode("append"));
+    expect(page.days()).toEqual(BOTH_DAYS);
+    expect(page.celsius().slice(0, 24)).toEqual(
+      page
+        .celsius()
+        .slice(0, 24)
+        .sort((a, b) => a - b),
+    );
+  });
+
+  it("The pipeline that sorts and exchanges its rows has each row once", async () => {
+    const page = new Examples("write.md");
+    await runPipeline(await page.pipeline("sorted.ts"));
+    expect(page.days()).toEqual(BOTH_DAYS);
+  });
+
+  it("The rows of the changeable table are updated, deleted and merged", async () => {
+    const page = new Examples("write.md");
+    await runPipeline(await page.pipeline("copy.ts"));
+    await runPipeline(await page.pipeline("warmer.ts"));
+    const sum = (from: number, to: number) =>
+      page
+        .celsius()
+        .slice(from, to)
+        .reduce((a, b) => a + b, 0);
+    expect(sum(0, 24) - sum(24, 48)).toBe(24);
+    const changeable = await page.table("changeable.ts", "Changeable");
+    const path = join(page.folder, "readings.db");
+    const target = (name: string) => pipeline(name).table(changeable, { path });
+    await runPipeline(target("delete").deleteWhere(new GreaterThan("celsius", 1)));
+    // 0, 0.5 and 1 degrees of the second day, and 1 degree of the first.
+    expect(page.days()).toEqual({ "2026-11-21": 1, "2026-11-22": 3 });
+    const source = pipeline("merge").read.format(await page.samples());
+    await runPipeline(target("merge").merge(source as never, { on: "day", whenMatched: [DELETE] }));
+    expect(page.days()).toEqual({});
+  });
+
+  it("The table for streams of changes has the newest state of each day", async () => {
+    const page = new Examples("write.md");
+    const path = join(page.folder, "newest.db");
+    const changes = new MemoryStream("newest-days", "day string, celsius double, t int, op string");
+    const stream = pipeline("newest")
+      .readStream.format(Memory)
+      .options({ stream: "newest-days" })
+      .writeStream.format(await page.table("newest.ts", "Newest"))
+      .options({ path })
+      .merge({
+        keys: ["day"],
+        sequenceBy: "t",
+        applyAsDeletes: new EqualTo("op", "d"),
+        exceptColumns: ["op"],
+      });
+    changes.addData([
+      { day: "a", celsius: 1, t: 9, op: "u" },
+      { day: "b", celsius: 2, t: 10, op: "d" },
+      { day: "c", celsius: 3, t: 1, op: "u" },
+    ]);
+    const first = await runPipeline(stream);
+    changes.addData([
+      { day: "a", celsius: 4, t: 10, op: "u" },
+      { day: "b", celsius: 5, t: 9, op: "u" },
+    ]);
+    await runPipeline(stream, { after: first });
+    const db = new DatabaseSync(path);
+    const rows = db.prepare("SELECT day, celsius FROM newest ORDER BY day").all();
+    db.close();
+    expect(rows.map(({ day, celsius }) => [day, celsius])).toEqual([
+      ["a", 4],
+      ["b", null],
+      ["c", 3],
+    ]);
   });
 
   it("The table that deletes loses the rows of one day", async () => {

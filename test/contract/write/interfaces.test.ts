@@ -39,7 +39,7 @@ function exported(report: string): string[] {
 
 describe("docs/write-interfaces.md", () => {
   it.each([
-    ["millrace/write", "write.api.md", 70],
+    ["millrace/write", "write.api.md", 125],
     ["millrace/write/spark-2.3", "write-spark-2.3.api.md", 12],
   ])("The page of interfaces lists each member of %s", (section, report, atLeast) => {
     const members = exported(report);
@@ -49,7 +49,7 @@ describe("docs/write-interfaces.md", () => {
     expect([...rows.keys()].filter((member) => !members.includes(member))).toEqual([]);
   });
 
-  it("The page of interfaces names tests that exist, and only types without a method have none", () => {
+  it("The page of interfaces names a test that exists for each member", () => {
     const rows = [...listed("millrace/write"), ...listed("millrace/write/spark-2.3")];
     const without: string[] = [];
     const missing: string[] = [];
@@ -60,7 +60,7 @@ describe("docs/write-interfaces.md", () => {
         missing.push(`${member}: ${name}`);
     }
     expect(missing).toEqual([]);
-    expect(without).toEqual(["UpdateSummary", "DeleteSummary", "MergeSummary"]);
+    expect(without).toEqual([]);
   });
 });
 
