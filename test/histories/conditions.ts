@@ -153,7 +153,9 @@ export class Expressions {
     for (;;) {
       const term = this.#value(target.type, depth);
       if (target.nullable || !term.nullable) return term;
-      if (this.#chance.below(2) === 0) return coalesce(term, this.#present(target.type));
+      // Of literals alone the engine would not know the type.
+      if (term.engine.kind !== "literal" && this.#chance.below(2) === 0)
+        return coalesce(term, this.#present(target.type));
     }
   }
 

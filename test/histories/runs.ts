@@ -8,6 +8,8 @@ import { type PipelineRun, runPipeline } from "../../shared/testing/run-pipeline
 import { Surroundings } from "../../shared/testing/surroundings.ts";
 import type { Kill } from "./steps.ts";
 
+class ConnectionLost extends Error {}
+
 /** Streams of which the first task that reads a row fails after it. */
 const failing = new Set<string>();
 
@@ -19,7 +21,7 @@ export function failOnce(stream: string): void {
 function* readOnce(stream: string, rows: Iterable<Row>): Generator<Row> {
   for (const row of rows) {
     yield row;
-    if (failing.delete(stream)) throw new Error("the connection is lost");
+    if (failing.delete(stream)) throw new ConnectionLost("the connection is lost");
   }
 }
 
@@ -103,6 +105,16 @@ export class Runs {
   }
 
   async #once(pipeline: Pipeline, ledger: Ledger): Promise<void> {
+    try {
+      await this.#attempt(pipeline, ledger);
+    } catch (error) {
+      // Planning also reads rows, to leave out files of the table. It is not tried twice.
+      if (!isConnectionLost(error)) throw error;
+      await this.#attempt(pipeline, ledger);
+    }
+  }
+
+  async #attempt(pipeline: Pipeline, ledger: Ledger): Promise<void> {
     const state = { ledger, surroundings: this.#surroundings };
     await runPipeline(pipeline, { after: { state } as unknown as PipelineRun, maxAttempts: 2 });
   }
@@ -112,4 +124,10 @@ export class Runs {
     const isOpen = head?.openBatchId !== undefined || head?.unacknowledged !== undefined;
     return !isOpen && head?.lastCommittedBatchId === batchId;
   }
+}
+
+function isConnectionLost(error: unknown): boolean {
+  for (let each = error; each instanceof Error; each = each.cause)
+    if (each instanceof ConnectionLost) return true;
+  return false;
 }
