@@ -25,7 +25,10 @@ const [seed, count, postgresEvery] = [values.seed, values.count, values.postgres
 ];
 const startedAt = performance.now();
 const total = { histories: 0, onPostgres: 0, steps: 0, violations: 0, duplicates: 0, differences: 0 };
-const text = () => Object.entries(total).map(([name, value]) => `${name} ${value}`).join(", ");
+const text = () =>
+  Object.entries(total)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
 
 console.log(`Seeds ${seed} to ${seed + count - 1}`);
 const server = postgresEvery > 0 ? await startPostgres() : undefined;

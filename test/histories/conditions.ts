@@ -106,7 +106,8 @@ export class Expressions {
     if (form < 4) return this.#in(column);
     if (column.type === "string" && form < 6) return this.#textTest(column);
     const others = this.#scope.filter((other) => isComparable(column.type, other.type));
-    if (!this.#isSimple && form < 7) return comparison(this.#chance, column, columnTerm(this.#chance.pick(others)));
+    if (!this.#isSimple && form < 7)
+      return comparison(this.#chance, column, columnTerm(this.#chance.pick(others)));
     return comparison(this.#chance, column, this.#literalFor(column));
   }
 

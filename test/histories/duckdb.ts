@@ -49,12 +49,10 @@ export class DuckDb {
   /** Returns the rows of a query in canonical form, sorted. */
   async rows(columns: readonly Column[], from: string): Promise<readonly string[]> {
     const selected = columns.map(({ name, type }) =>
-      type === "timestamp" ? `strftime(${name}, '%Y-%m-%dT%H:%M:%S.%fZ')` : `CAST(${name} AS VARCHAR)`,
+      type === "timestamp" ? `strftime("${name}", '%Y-%m-%dT%H:%M:%S.%fZ')` : `CAST("${name}" AS VARCHAR)`,
     );
     const found = await this.all(`SELECT ${selected.join(", ")} FROM ${from}`);
-    return found
-      .map((row) => columns.map(({ type }, i) => canonical(row[i], type)).join(", "))
-      .sort();
+    return found.map((row) => columns.map(({ type }, i) => canonical(row[i], type)).join(", ")).sort();
   }
 }
 

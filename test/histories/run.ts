@@ -1,7 +1,9 @@
 import { Chance } from "../engine/row-level/model.ts";
 import type { PostgresServer } from "../postgres/databases.ts";
+import { type ChangesPlan, changesPlan, runChanges } from "./changes.ts";
 import { DuckDb } from "./duckdb.ts";
-import { Difference, described, type Engines, runHistory, shrunk, type Taken } from "./history.ts";
+import { type Engines, runHistory, type Taken } from "./history.ts";
+import { Difference, described, describedChanges, shrunk, shrunkChanges } from "./shrink.ts";
 import { type HistoryPlan, stepsOf } from "./steps.ts";
 import { SHAPES } from "./tables.ts";
 import type { PostgresDatabase } from "./targets.ts";
@@ -34,7 +36,7 @@ export async function runHistories(options: HistoriesOptions): Promise<void> {
   try {
     for (let seed = first; seed < first + count; seed++) {
       const inPostgres = seed % postgresEvery === 0 ? postgres : undefined;
-      await runOne(planOf(seed), { duckDb, postgres: inPostgres }, options);
+      await runOne(seed, { duckDb, postgres: inPostgres }, options);
     }
   } finally {
     duckDb.close();
@@ -47,15 +49,39 @@ async function databaseOf(server: PostgresServer): Promise<PostgresDatabase> {
   return { database, session: await database.session() };
 }
 
-async function runOne(plan: HistoryPlan, engines: Engines, options: HistoriesOptions): Promise<void> {
-  const { onHistory, findsAll = false, onDifference } = options;
+async function runOne(seed: number, engines: Engines, options: HistoriesOptions): Promise<void> {
+  // Every third history merges a stream of changes.
+  const text = await (seed % 3 === 0 ? mergesOf : commandsOf)(seed, engines, options);
+  if (text === undefined) return;
+  if (options.findsAll !== true) throw new Error(text);
+  options.onDifference?.(text);
+}
+
+/** Returns the difference that a history of commands finds. */
+async function commandsOf(seed: number, engines: Engines, { onHistory }: HistoriesOptions) {
+  const plan = planOf(seed);
   try {
-    onHistory?.(plan.seed, await runHistory(plan, engines));
+    onHistory?.(seed, await runHistory(plan, engines));
+    return undefined;
   } catch (error) {
     if (!(error instanceof Difference)) throw new Error(described(plan), { cause: error });
     const least = await shrunk(plan, error, (one) => runHistory(one, engines));
-    const text = `${described(least.plan)}\n${least.difference.message}`;
-    if (!findsAll) throw new Error(text, { cause: error });
-    onDifference?.(text);
+    return `${described(least.plan)}\n${least.difference.message}`;
+  }
+}
+
+/** Returns the difference that a history of merges of a stream finds. */
+async function mergesOf(seed: number, engines: Engines, { onHistory }: HistoriesOptions) {
+  const run = (one: ChangesPlan) => runChanges(one, engines, (...found) => new Difference(...found));
+  const plan = changesPlan(seed, new Chance(seed));
+  try {
+    const { steps, errors } = await run(plan);
+    const hasPostgres = engines.postgres !== undefined;
+    onHistory?.(seed, { kind: "changes", steps, violations: errors, duplicates: 0, hasPostgres });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Difference)) throw new Error(describedChanges(plan), { cause: error });
+    const least = await shrunkChanges(plan, error, run);
+    return `${describedChanges(least.plan)}\n${least.difference.message}`;
   }
 }

@@ -74,34 +74,51 @@ function dying(ledger: Ledger, { call, when }: Kill, died: () => void): Ledger {
   });
 }
 
+/** A ledger takes long to open, so pipelines share it, and only few so that it stays small. */
+const PIPELINES_OF_LEDGER = 300;
+let shared = new SqliteLedger(":memory:");
+let pipelines = 0;
+
+function sharedLedger(): SqliteLedger {
+  if (++pipelines % PIPELINES_OF_LEDGER === 0) shared = new SqliteLedger(":memory:");
+  return shared;
+}
+
 /** The ledger and the surroundings of one pipeline, in which runs follow each other. */
 export class Runs {
-  readonly #ledger = new SqliteLedger(":memory:");
+  readonly #ledger = sharedLedger();
   readonly #surroundings: Surroundings;
-  kills = 0;
 
   constructor(env: Readonly<Record<string, string>> = {}) {
     this.#surroundings = new Surroundings({ now: "2026-01-01T00:00:00Z", env });
   }
 
-  /** Runs the pipeline. If the run is killed before its batch is over, it runs again. */
+  /** Runs a batch pipeline. If the run is killed before its batch is over, it runs again. */
   async run(pipeline: Pipeline, kill?: Kill): Promise<void> {
-    const next = (await this.#ledger.head(pipeline.name))?.nextBatchId ?? 0;
-    if (kill !== undefined) {
-      let isKilled = false;
-      const ledger = dying(this.#ledger, kill, () => {
-        isKilled = true;
-      });
-      try {
-        await this.#once(pipeline, ledger);
-        if (!isKilled) return;
-      } catch (error) {
-        if (!isKilled) throw error;
-      }
-      this.kills++;
-      if (await this.#isOver(pipeline.name, next)) return;
-    }
+    const isKilled = kill !== undefined && (await this.#killed(pipeline, kill));
+    if (kill !== undefined && !isKilled) return;
+    if (isKilled && (await this.#isOver(pipeline.name))) return;
     await this.#once(pipeline, this.#ledger);
+  }
+
+  /** Runs a stream until all rows are read. It runs once more in any case. */
+  async runStream(pipeline: Pipeline, kill?: Kill): Promise<void> {
+    if (kill !== undefined) await this.#killed(pipeline, kill);
+    await this.#once(pipeline, this.#ledger);
+  }
+
+  /** Runs the pipeline until it is killed. Returns false if it has ended before. */
+  async #killed(pipeline: Pipeline, kill: Kill): Promise<boolean> {
+    let isKilled = false;
+    const ledger = dying(this.#ledger, kill, () => {
+      isKilled = true;
+    });
+    try {
+      await this.#once(pipeline, ledger);
+    } catch (error) {
+      if (!isKilled) throw error;
+    }
+    return isKilled;
   }
 
   async #once(pipeline: Pipeline, ledger: Ledger): Promise<void> {
@@ -119,10 +136,10 @@ export class Runs {
     await runPipeline(pipeline, { after: { state } as unknown as PipelineRun, maxAttempts: 2 });
   }
 
-  async #isOver(pipeline: string, batchId: number): Promise<boolean> {
+  async #isOver(pipeline: string): Promise<boolean> {
     const head = await this.#ledger.head(pipeline);
     const isOpen = head?.openBatchId !== undefined || head?.unacknowledged !== undefined;
-    return !isOpen && head?.lastCommittedBatchId === batchId;
+    return !isOpen && head?.lastCommittedBatchId !== undefined;
   }
 }
 

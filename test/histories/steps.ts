@@ -1,12 +1,5 @@
 import type { Chance } from "../engine/row-level/model.ts";
-import {
-  type Condition,
-  columnTerm,
-  Expressions,
-  type Scope,
-  scopeOf,
-  type Term,
-} from "./conditions.ts";
+import { type Condition, columnTerm, Expressions, type Scope, scopeOf, type Term } from "./conditions.ts";
 import { type Column, distinctRows, type HistoryRow, randomRows, type TableShape } from "./tables.ts";
 
 /** Where a run dies: before or after this call of its ledger, counted from 0. */
@@ -107,7 +100,11 @@ function randomChange(chance: Chance, shape: TableShape): Change {
         where: new Expressions(chance, scopeOf(shape.columns, "t"), true).condition(),
       };
     case 4:
-      return { kind: "partitions", rows: newRows(chance, shape), partitionBy: partitionColumns(chance, shape) };
+      return {
+        kind: "partitions",
+        rows: newRows(chance, shape),
+        partitionBy: partitionColumns(chance, shape),
+      };
     case 5:
     case 6:
       return { kind: "delete", ...(chance.below(12) === 0 ? {} : { where: own.condition() }) };
@@ -149,7 +146,9 @@ function randomMerge(chance: Chance, shape: TableShape): MergeStep {
   const clauses = (count: number, from: Expressions, isStarAllowed: boolean): Clause[] =>
     Array.from({ length: count }, (_, i) => ({
       ...(i < count - 1 || chance.below(2) === 0 ? { when: from.condition(1) } : {}),
-      ...(chance.below(3) === 0 ? {} : { set: isStarAllowed && chance.below(3) === 0 ? "*" : assigned(chance, shape.columns, from) }),
+      ...(chance.below(3) === 0
+        ? {}
+        : { set: isStarAllowed && chance.below(3) === 0 ? "*" : assigned(chance, shape.columns, from) }),
     }));
   const matched = clauses(chance.below(4), both, !hasNullKeys);
   const notMatchedBySource = clauses(chance.below(5) - 2, new Expressions(chance, table), false);

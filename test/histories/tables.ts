@@ -19,8 +19,8 @@ export interface TableShape {
 export type Value = bigint | number | string | null;
 export type HistoryRow = Readonly<Record<string, Value>>;
 
-const notNull = (name: string, type: ColumnType): Column => ({ name, type, nullable: false });
-const nullable = (name: string, type: ColumnType): Column => ({ name, type, nullable: true });
+export const notNull = (name: string, type: ColumnType): Column => ({ name, type, nullable: false });
+export const nullable = (name: string, type: ColumnType): Column => ({ name, type, nullable: true });
 
 export const SHAPES: readonly TableShape[] = [
   {
@@ -48,7 +48,12 @@ export const SHAPES: readonly TableShape[] = [
     keys: ["u"],
   },
   {
-    columns: [nullable("id", "bigint"), nullable("k", "int"), nullable("d", "double"), nullable("w", "timestamp")],
+    columns: [
+      nullable("id", "bigint"),
+      nullable("k", "int"),
+      nullable("d", "double"),
+      nullable("w", "timestamp"),
+    ],
     keys: [],
   },
 ];
@@ -91,7 +96,9 @@ export function distinctRows(rows: readonly HistoryRow[], keys: readonly string[
 }
 
 export function ddlOf(columns: readonly Column[]): string {
-  return columns.map(({ name, type, nullable }) => `${name} ${type}${nullable ? "" : " NOT NULL"}`).join(", ");
+  return columns
+    .map(({ name, type, nullable }) => `${name} ${type}${nullable ? "" : " NOT NULL"}`)
+    .join(", ");
 }
 
 const DUCKDB_TYPES: Readonly<Record<ColumnType, string>> = {
@@ -118,7 +125,9 @@ export function sqlOf(value: Value, type: ColumnType): string {
 export function canonical(value: unknown, type: ColumnType): string {
   if (value === null || value === undefined) return "null";
   if (type === "double") {
-    const text = String(value).replace(/^(-?)inf$/i, "$1Infinity").replace(/^nan$/i, "NaN");
+    const text = String(value)
+      .replace(/^(-?)inf$/i, "$1Infinity")
+      .replace(/^nan$/i, "NaN");
     const number = typeof value === "number" ? value : Number(text);
     return Object.is(number, -0) ? "-0" : String(number);
   }
@@ -126,4 +135,13 @@ export function canonical(value: unknown, type: ColumnType): string {
   if (type === "string") return JSON.stringify(value);
   const [, start = "", fraction = ""] = /^(.{19})(?:\.(\d+))?Z$/.exec(String(value)) ?? [];
   return `${start}.${fraction.padEnd(6, "0")}`;
+}
+
+/** Returns rows in canonical form, sorted. */
+export function canonicalRows(columns: readonly Column[], rows: readonly object[]): readonly string[] {
+  return rows
+    .map((row) =>
+      columns.map(({ name, type }) => canonical((row as Record<string, unknown>)[name], type)).join(", "),
+    )
+    .sort();
 }

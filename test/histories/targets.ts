@@ -1,17 +1,32 @@
 // biome-ignore-all lint/suspicious/noThenProperty: clauses have this word of SQL
 import type { Client } from "pg";
-import { Memory, type MemoryOptions, MemoryStream, memoryTable } from "../../shared/connectors/memory/index.ts";
+import {
+  Memory,
+  type MemoryOptions,
+  MemoryStream,
+  memoryTable,
+} from "../../shared/connectors/memory/index.ts";
 import { Postgres, type PostgresOptions } from "../../shared/connectors/postgres/index.ts";
+import type { Filter } from "../../shared/contract/filters.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import type { BatchPipeline, Pipeline } from "../../shared/contract/pipeline.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 import type { MergeClauses } from "../../shared/contract/row-command.ts";
 import type { TableTarget } from "../../shared/contract/table-target.ts";
+import type { Predicate } from "../../shared/contract/write/predicates.ts";
 import type { SupportsWrite } from "../../shared/contract/write/table.ts";
 import type { Database } from "../postgres/databases.ts";
 import type { Condition } from "./conditions.ts";
 import { failOnce, Runs, Source } from "./runs.ts";
 import type { Assigned, Clause, MergeStep, Step } from "./steps.ts";
-import { type Column, canonical, type ColumnType, ddlOf, type HistoryRow, type TableShape } from "./tables.ts";
+import {
+  type Column,
+  type ColumnType,
+  canonicalRows,
+  ddlOf,
+  type HistoryRow,
+  type TableShape,
+} from "./tables.ts";
 
 /** A table that a history changes through the engine. */
 export interface Target {
@@ -55,16 +70,16 @@ export function freshName(kind: string): string {
 /** Returns the name of a new stream with these rows. */
 export function streamOf(columns: readonly Column[], rows: readonly HistoryRow[]): string {
   const name = freshName("rows");
-  new MemoryStream(name, ddlOf(columns)).addData(rows);
+  streams.set(name, new MemoryStream(name, ddlOf(columns)));
+  addTo(name, rows);
   return name;
 }
 
-export function canonicalRows(columns: readonly Column[], rows: readonly object[]): readonly string[] {
-  return rows
-    .map((row) =>
-      columns.map(({ name, type }) => canonical((row as Record<string, unknown>)[name], type)).join(", "),
-    )
-    .sort();
+const streams = new Map<string, MemoryStream>();
+
+/** Adds rows to a stream. */
+export function addTo(stream: string, rows: readonly HistoryRow[]): void {
+  streams.get(stream)?.addData(rows);
 }
 
 export class MemoryTarget implements Target {
@@ -128,9 +143,7 @@ export class PostgresTarget implements Target {
       ({ name, type, nullable }) => `"${name}" ${POSTGRES_TYPES[type]}${nullable ? "" : " NOT NULL"}`,
     );
     const keys = shape.keys.map((key) => `"${key}"`).join(", ");
-    await db.session.query(
-      `CREATE TABLE ${target.#table} (${columns.join(", ")}, PRIMARY KEY (${keys}))`,
-    );
+    await db.session.query(`CREATE TABLE ${target.#table} (${columns.join(", ")}, PRIMARY KEY (${keys}))`);
     return target;
   }
 
@@ -191,23 +204,29 @@ function pipelineOf(
   table: TableTarget<unknown>,
   writing: Writing,
 ): Pipeline {
-  const where = (condition: Condition | undefined) =>
-    step.how.usesFilters ? (condition?.filter ?? condition?.engine) : condition?.engine;
-  const made = () => {
-    if (step.kind === "delete") return table.deleteWhere(where(step.where));
-    if (step.kind === "update") {
-      const condition = where(step.where);
-      return table.update({ set: setOf(step.set), ...(condition === undefined ? {} : { where: condition }) });
-    }
-    const source = readingOf(step.kind === "merge" ? step.columns : columns, step.rows, step);
-    if (step.kind === "merge") return table.merge(source as never, clausesOf(step));
-    const write = writing(source) as BatchPipeline<never>;
-    if (step.kind === "append") return write.mode("append");
-    if (step.kind === "truncate") return write.truncate();
-    if (step.kind === "partitions") return write.overwritePartitions();
-    return step.kind === "overwrite" ? write.overwrite(where(step.where) ?? step.where.engine) : write;
-  };
-  return made() as Pipeline;
+  if (step.kind === "delete" || step.kind === "update") return commandOf(step, table);
+  if (step.kind === "merge") {
+    const source = readingOf(step.columns, step.rows, step);
+    return table.merge(source as never, clausesOf(step)) as Pipeline;
+  }
+  const write = writing(readingOf(columns, step.rows, step)) as BatchPipeline<never>;
+  if (step.kind === "append") return write.mode("append");
+  if (step.kind === "truncate") return write.truncate();
+  if (step.kind === "partitions") return write.overwritePartitions();
+  return write.overwrite(conditionOf(step, step.where));
+}
+
+function commandOf(
+  step: Extract<Step, { readonly kind: "delete" | "update" }>,
+  table: TableTarget<unknown>,
+): Pipeline {
+  const where = step.where === undefined ? undefined : conditionOf(step, step.where);
+  if (step.kind === "delete") return table.deleteWhere(where) as Pipeline;
+  return table.update({ set: setOf(step.set), ...optional("where", where) }) as Pipeline;
+}
+
+function conditionOf({ how }: Step, { engine, filter = engine }: Condition): Filter | Predicate {
+  return how.usesFilters ? filter : engine;
 }
 
 function setOf(set: readonly Assigned[]): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { type DataType, DataType as Type, type Field, type Schema } from "apache-arrow";
+import { type DataType, type Field, type Schema, DataType as Type } from "apache-arrow";
 import { rowType } from "../../arrow/row-type.ts";
 import { isPlainObject } from "../../contract/json.ts";
 import type { NamedRow, Row } from "../../contract/stream-reader.ts";
@@ -19,7 +19,9 @@ export function readableRows(rows: readonly NamedRow[], { fields }: Schema): rea
 function readable(value: unknown, type: DataType): unknown {
   if (typeof value === "string") {
     if (Type.isInt(type)) return BigInt(value);
-    return Type.isBinary(rowType(type)) || Type.isFixedSizeBinary(type) ? Buffer.from(value, "base64") : value;
+    return Type.isBinary(rowType(type)) || Type.isFixedSizeBinary(type)
+      ? Buffer.from(value, "base64")
+      : value;
   }
   if (value === null || typeof value !== "object") return value;
   const children = (type.children ?? []) as readonly Field[];

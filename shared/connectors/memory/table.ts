@@ -266,14 +266,11 @@ function remaining(
 ): readonly NamedRow[] {
   if (replaced.replaces === "matching") {
     // Rows for which the predicates are unknown, because of a null, stay.
-    const test = matcherOf(schema, replaced.predicates).on(
-      recordBatchOf(schema, readableRows(rows, schema)),
-    );
+    const test = matcherOf(schema, replaced.predicates).on(recordBatchOf(schema, readableRows(rows, schema)));
     return rows.filter((_, i) => test(i) !== true);
   }
   if (replaced.replaces !== "partitions") return rows;
-  const partitionOf = (row: NamedRow) =>
-    keyText(replaced.partitionBy.map((column) => row[column] ?? null));
+  const partitionOf = (row: NamedRow) => keyText(replaced.partitionBy.map((column) => row[column] ?? null));
   const partitions = new Set(newRows.map(partitionOf));
   return rows.filter((row) => !partitions.has(partitionOf(row)));
 }

@@ -7,8 +7,16 @@ import { reference } from "../../../shared/contract/write/predicates.ts";
 import { runPipeline } from "../../../shared/testing/index.ts";
 
 const LARGE = 9_007_199_254_740_993n;
-const DDL = "id bigint, bytes binary, list array<bigint>, place struct<x: bigint>, of map<string, bigint>, v int";
-const ROW = { id: LARGE, bytes: Buffer.from("a"), list: [LARGE], place: { x: LARGE }, of: { a: LARGE }, v: 1 };
+const DDL =
+  "id bigint, bytes binary, list array<bigint>, place struct<x: bigint>, of map<string, bigint>, v int";
+const ROW = {
+  id: LARGE,
+  bytes: Buffer.from("a"),
+  list: [LARGE],
+  place: { x: LARGE },
+  of: { a: LARGE },
+  v: 1,
+};
 let names = 0;
 
 function writing(table: string, ddl: string, rows: readonly Row[], partitionBy?: readonly string[]) {
