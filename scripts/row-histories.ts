@@ -44,7 +44,7 @@ try {
       total.violations += taken.violations;
       total.duplicates += taken.duplicates;
       if (taken.hasPostgres) total.onPostgres++;
-      if (total.histories % 100 === 0) console.log(text());
+      if (total.histories % 20 === 0) console.log(text());
     },
     onDifference: (difference) => {
       total.differences++;

@@ -225,8 +225,8 @@ function commandOf(
   return table.update({ set: setOf(step.set), ...optional("where", where) }) as Pipeline;
 }
 
-function conditionOf({ how }: Step, { engine, filter = engine }: Condition): Filter | Predicate {
-  return how.usesFilters ? filter : engine;
+function conditionOf({ how }: Step, { engine, filter }: Condition): Filter | Predicate {
+  return how.usesFilters && filter !== undefined ? filter : engine;
 }
 
 function setOf(set: readonly Assigned[]): Readonly<Record<string, unknown>> {
