@@ -1,5 +1,6 @@
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { AutoCdcInfo } from "../../contract/write/auto-cdc.ts";
+import { keyText } from "./stored-values.ts";
 import type { ChangedRows, Table } from "./table.ts";
 
 /** A change of a key: an upsert, or a delete if it has no row. */
@@ -41,7 +42,7 @@ export function mergeChanges(
   info: AutoCdcInfo,
 ): ChangedRows {
   const keys = (info.rowIdSchema?.fields ?? []).map(({ name }) => name);
-  const keyOf = (row: NamedRow) => JSON.stringify(keys.map((name) => row[name]));
+  const keyOf = (row: NamedRow) => keyText(keys.map((name) => row[name]));
   const known: Marks = marksOfTables.get(table) ?? new Map();
   const before = Map.groupBy(rows, keyOf);
   const merged = new Map<string, Kept>();
@@ -67,8 +68,8 @@ function markOf({ metadata, row }: Change, { plannedAt }: AutoCdcInfo): Mark {
 }
 
 function rowOf({ start }: Mark, rows: readonly NamedRow[]): NamedRow | undefined {
-  const text = JSON.stringify(start);
-  return rows.find((row) => start === undefined || JSON.stringify(row["__START_AT"]) === text);
+  const text = keyText([start]);
+  return rows.find((row) => start === undefined || keyText([row["__START_AT"]]) === text);
 }
 
 /** SCD type 1: the change takes effect if it comes after the last one. */

@@ -15,6 +15,7 @@ import type { WriteSummary } from "../../contract/write/summary.ts";
 import { Write } from "../../contract/write/write.ts";
 import type { WriteBuilder } from "../../contract/write/write-builder.ts";
 import { columnsOf, memoryScanBuilder, type ScannedFile, type ScanOptions } from "./scan.ts";
+import { keyText } from "./stored-values.ts";
 import { openTable, type RowChanges, type StagedRows, type Table } from "./table.ts";
 
 /** What the pipeline may set about changes of rows. */
@@ -211,7 +212,7 @@ function deltaChanges(
   const idOf = (row: NamedRow) => {
     const { file, position } = table.scans.place(row);
     const places: NamedRow = { _file: file, _pos: position };
-    return JSON.stringify(options.rowId.map((name) => row[name] ?? places[name] ?? null));
+    return keyText(options.rowId.map((name) => row[name] ?? places[name] ?? null));
   };
   const scanned = typeof scan === "string" ? [...table.scans.find(scan).values()].flat() : [];
   const byId = Map.groupBy(scanned, idOf);
@@ -219,7 +220,7 @@ function deltaChanges(
   const replaced = new Map<NamedRow, NamedRow | undefined>();
   for (const { id, row } of changes.flat()) {
     if (id === undefined) continue;
-    const found = byId.get(JSON.stringify(options.rowId.map((name) => id[name] ?? null))) ?? [];
+    const found = byId.get(keyText(options.rowId.map((name) => id[name] ?? null))) ?? [];
     const [old] = found;
     if (old === undefined || !current.has(old)) throw changedSince(table);
     if (found.length > 1) throw notUnique(table, options);

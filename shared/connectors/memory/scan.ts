@@ -13,6 +13,7 @@ import type {
   SupportsRuntimeV2Filtering,
 } from "../../contract/write/scan.ts";
 import type { ScannedFiles } from "./scans.ts";
+import { readableRow } from "./stored-values.ts";
 import type { Table } from "./table.ts";
 
 /** The metadata columns of tables in memory. */
@@ -142,6 +143,6 @@ class MemoryScan implements SupportsRuntimeV2Filtering {
   #values(row: NamedRow, fields: readonly Field[]): Row {
     const { file, position } = this.#table.scans.place(row);
     const places: NamedRow = { _file: file, _pos: position };
-    return fields.map(({ name }) => (name in places && !(name in row) ? places[name] : (row[name] ?? null)));
+    return readableRow({ ...places, ...row }, fields);
   }
 }

@@ -9,6 +9,7 @@ import type { NamedRow } from "../../contract/stream-reader.ts";
 import type { Predicate } from "../../contract/write/predicates.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
 import { commonSchema, TableScans } from "./scans.ts";
+import { keyText, readableRows } from "./stored-values.ts";
 import { notInMemory } from "./stream.ts";
 
 /** A committed batch of a memory table. */
@@ -265,12 +266,11 @@ function remaining(
 ): readonly NamedRow[] {
   if (replaced.replaces === "matching") {
     // Rows for which the predicates are unknown, because of a null, stay.
-    const test = matcherOf(schema, replaced.predicates).on(recordBatchOf(schema, rows));
+    const test = matcherOf(schema, replaced.predicates).on(recordBatchOf(schema, readableRows(rows, schema)));
     return rows.filter((_, i) => test(i) !== true);
   }
   if (replaced.replaces !== "partitions") return rows;
-  const partitionOf = (row: NamedRow) =>
-    JSON.stringify(replaced.partitionBy.map((column) => row[column] ?? null));
+  const partitionOf = (row: NamedRow) => keyText(replaced.partitionBy.map((column) => row[column] ?? null));
   const partitions = new Set(newRows.map(partitionOf));
   return rows.filter((row) => !partitions.has(partitionOf(row)));
 }
