@@ -104,7 +104,7 @@ export function changesPlan(seed: number, chance: Chance): ChangesPlan {
       ...row,
       ...Object.fromEntries(
         columns
-          // Few feeds have a null where none may be: the history ends there.
+          // A null that a key or a sequence may not be ends the history, so that few feeds have one.
           .filter(({ name }) => needed.has(name) && chance.below(40) > 0)
           .map((column) => [column.name, randomValue(chance, { ...column, nullable: false })]),
       ),

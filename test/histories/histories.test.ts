@@ -3,7 +3,7 @@ import type { PostgresServer } from "../postgres/databases.ts";
 import { borrowPostgres } from "../postgres/shared.ts";
 import { runHistories } from "./run.ts";
 
-/** A failed history prints its seed and what is left of it: `npm run test:row-histories` runs it. */
+/** A failed history prints its seed, with which `npm run test:row-histories` runs it again. */
 const LIMIT = { timeout: 240_000 };
 
 let server: PostgresServer;

@@ -15,7 +15,7 @@ export interface TableShape {
   readonly keys: readonly string[];
 }
 
-/** A value as rows have it. A timestamp is ISO 8601 text. */
+/** A value of a row. A timestamp is ISO 8601 text. */
 export type Value = bigint | number | string | null;
 export type HistoryRow = Readonly<Record<string, Value>>;
 
