@@ -76,9 +76,9 @@ const VALUES: Readonly<Record<ColumnType, readonly Exclude<Value, null>[]>> = {
   ],
 };
 
-/** Returns a random value of the type that is not null. */
-export function randomPresent(chance: Chance, type: ColumnType): Exclude<Value, null> {
-  return chance.pick(VALUES[type]);
+/** Returns a random value of the type that is not null, of the first `count` ones. */
+export function randomPresent(chance: Chance, type: ColumnType, count?: number): Exclude<Value, null> {
+  return chance.pick(VALUES[type].slice(0, count));
 }
 
 export function randomValue(chance: Chance, { type, nullable }: Column): Value {
