@@ -3,10 +3,11 @@ import { runHistories } from "../test/histories/run.ts";
 import { startPostgres } from "../test/postgres/server.ts";
 
 /**
- * `node scripts/row-histories.ts [--count N] [--seed N] [--postgres N] [--all]`: runs random
- * histories of changes to rows on `memory` and `postgres`, and compares the rows after each step
- * with those that SQL leaves in DuckDB. `--postgres N`: only each N-th history runs on `postgres`,
- * 0 none. `--all` goes on after a difference.
+ * `node scripts/row-histories.ts [--count N] [--seed N] [--postgres N] [--only KIND] [--all]`: runs
+ * random histories of changes to rows on `memory` and `postgres`, and compares the rows after each
+ * step with those that SQL leaves in DuckDB. `--postgres N`: only each N-th history runs on
+ * `postgres`, 0 none. `--only` runs histories of `commands`, or merges of streams of `changes`.
+ * `--all` goes on after a difference.
  */
 
 const { values } = parseArgs({
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     count: { type: "string", default: "200" },
     seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
     postgres: { type: "string", default: "1" },
+    only: { type: "string" },
     all: { type: "boolean", default: false },
   },
 });
@@ -38,6 +40,7 @@ try {
     count,
     ...(server === undefined ? {} : { server, postgresEvery }),
     findsAll: values.all,
+    ...(values.only === "changes" || values.only === "commands" ? { only: values.only } : {}),
     onHistory: (_, taken) => {
       total.histories++;
       total.steps += taken.steps;

@@ -14,8 +14,8 @@ import {
   type HistoryRow,
   notNull,
   nullable,
+  randomPresent,
   randomRows,
-  randomValue,
 } from "./tables.ts";
 import { addTo, freshName, type PostgresDatabase, postgresRows, streamOf } from "./targets.ts";
 
@@ -71,6 +71,9 @@ const SHAPES: readonly FeedShape[] = [
   },
 ];
 
+/** How many values each column of a key has. */
+const KEY_VALUES = 2;
+
 interface ChangeBatch {
   readonly rows: readonly HistoryRow[];
   readonly failsOnce: boolean;
@@ -104,9 +107,13 @@ export function changesPlan(seed: number, chance: Chance): ChangesPlan {
       ...row,
       ...Object.fromEntries(
         columns
-          // Few feeds have a null where none may be: the history ends there.
+          // A null in a key or a sequence ends the history, so that few feeds have one.
           .filter(({ name }) => needed.has(name) && chance.below(40) > 0)
-          .map((column) => [column.name, randomValue(chance, { ...column, nullable: false })]),
+          // Changes only meet if there are few keys.
+          .map(({ name, type }) => [
+            name,
+            randomPresent(chance, type, picked.keys.includes(name) ? KEY_VALUES : undefined),
+          ]),
       ),
     }));
   const batches: ChangeBatch[] = [];

@@ -186,7 +186,6 @@ export class Expressions {
     const [name, by] = this.#chance.pick<readonly ["+" | "-" | "*", number]>([
       ["+", 1],
       ["-", 2],
-      ["*", -1],
       ["*", 2],
     ]);
     const amount = literalTerm(by, type);

@@ -16,6 +16,8 @@ export interface HistoriesOptions {
   readonly postgresEvery?: number;
   /** Without a server PostgreSQL takes no part. */
   readonly server?: PostgresServer;
+  /** Default: every third history is one of changes. */
+  readonly only?: "changes" | "commands";
   /** True if the run goes on after a difference. */
   readonly findsAll?: boolean;
   readonly onHistory?: (seed: number, taken: Taken) => void;
@@ -51,7 +53,8 @@ async function databaseOf(server: PostgresServer): Promise<PostgresDatabase> {
 
 async function runOne(seed: number, engines: Engines, options: HistoriesOptions): Promise<void> {
   // Every third history merges a stream of changes.
-  const text = await (seed % 3 === 0 ? mergesOf : commandsOf)(seed, engines, options);
+  const kind = options.only ?? (seed % 3 === 0 ? "changes" : "commands");
+  const text = await (kind === "changes" ? mergesOf : commandsOf)(seed, engines, options);
   if (text === undefined) return;
   if (options.findsAll !== true) throw new Error(text);
   options.onDifference?.(text);

@@ -9,7 +9,7 @@ export class Difference extends Error {
   readonly target: string;
   /** The index of the step. */
   readonly at: number;
-  /** What is wrong, without values: shrinking keeps it. */
+  /** The problem, without values: shrinking keeps it. */
   readonly kind: string;
 
   constructor(target: string, at: number, kind: string, details: string, cause?: unknown) {

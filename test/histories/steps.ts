@@ -1,3 +1,4 @@
+import { optional } from "../../shared/contract/optional.ts";
 import type { Chance } from "../engine/row-level/model.ts";
 import { type Condition, columnTerm, Expressions, type Scope, scopeOf, type Term } from "./conditions.ts";
 import { type Column, distinctRows, type HistoryRow, randomRows, type TableShape } from "./tables.ts";
@@ -179,14 +180,17 @@ function inserts(
   isStarAllowed: boolean,
 ): Clause[] {
   const from = new Expressions(chance, source);
+  const set = (): Clause["set"] => {
+    if (isStarAllowed && chance.below(2) === 0) return "*";
+    const wanted = columns.filter(({ nullable }) => !nullable || chance.below(3) > 0);
+    return (wanted.length === 0 ? columns : wanted).map((column) => ({
+      column: column.name,
+      value: insertedValue(chance, column, source, from),
+    }));
+  };
   return Array.from({ length: count }, (_, i) => ({
     ...(i < count - 1 || chance.below(2) === 0 ? { when: from.condition(1) } : {}),
-    set:
-      isStarAllowed && chance.below(2) === 0
-        ? "*"
-        : columns
-            .filter(({ nullable }) => !nullable || chance.below(3) > 0)
-            .map((column) => ({ column: column.name, value: insertedValue(chance, column, source, from) })),
+    ...optional("set", set()),
   }));
 }
 

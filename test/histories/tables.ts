@@ -15,7 +15,7 @@ export interface TableShape {
   readonly keys: readonly string[];
 }
 
-/** A value as rows have it. A timestamp is ISO 8601 text. */
+/** A value of a row. A timestamp is ISO 8601 text. */
 export type Value = bigint | number | string | null;
 export type HistoryRow = Readonly<Record<string, Value>>;
 
@@ -58,12 +58,15 @@ export const SHAPES: readonly TableShape[] = [
   },
 ];
 
-/** Few values, so that rows meet. Those of bigint, string and double are also the awkward ones. */
+/**
+ * Few values, so that rows meet. Those of bigint, string and double are also the awkward ones, but
+ * not -0: DuckDB does not write an update that only changes the sign of a zero.
+ */
 const VALUES: Readonly<Record<ColumnType, readonly Exclude<Value, null>[]>> = {
   bigint: [0n, 1n, 2n, 3n, 4n, 5n, -1n, 9_007_199_254_740_993n],
   int: [0, 1, 2, 3, 4, -1],
   string: ["", "a", "ab", "A", "ä", "b%", "it's", "😀", " a"],
-  double: [0, -0, 0.5, -1.5, 2, 1e300, Number.NaN, Number.POSITIVE_INFINITY, 0.1],
+  double: [0, 0.5, -1.5, 2, 1e300, Number.NaN, Number.POSITIVE_INFINITY, 0.1],
   timestamp: [
     "2026-01-01T00:00:00.000000Z",
     "2026-01-01T00:00:00.000001Z",
@@ -73,9 +76,9 @@ const VALUES: Readonly<Record<ColumnType, readonly Exclude<Value, null>[]>> = {
   ],
 };
 
-/** Returns a random value of the type that is not null. */
-export function randomPresent(chance: Chance, type: ColumnType): Exclude<Value, null> {
-  return chance.pick(VALUES[type]);
+/** Returns a random value of the type that is not null, of the first `count` ones. */
+export function randomPresent(chance: Chance, type: ColumnType, count?: number): Exclude<Value, null> {
+  return chance.pick(VALUES[type].slice(0, count));
 }
 
 export function randomValue(chance: Chance, { type, nullable }: Column): Value {
