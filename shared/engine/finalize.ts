@@ -355,17 +355,26 @@ async function writeOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
   return await openWrite(finalizer, batch, await schema);
 }
 
-/** Creates a write that commits nothing. It may have another schema than the batch. */
+/** Creates a write that commits nothing. It may have another schema than the batch, and no plan. */
 async function currentWriteOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
   const { sessions, ports } = finalizer;
-  return await openWrite(finalizer, batch, await schemaOrCurrent(sessions, ports, batch));
+  return await openWrite(finalizer, batch, await schemaOrCurrent(sessions, ports, batch), true);
 }
 
-async function openWrite({ sessions }: Finalizer, batch: Batch, schema: Schema): Promise<SinkWrite> {
+async function openWrite(
+  { sessions }: Finalizer,
+  batch: Batch,
+  schema: Schema,
+  commitsNothing = false,
+): Promise<SinkWrite> {
   const plannedAt = batch.write?.plannedAt ?? batch.firstPlannedAt;
   const write = await sessions.sink.write(schema, { ...batch, plannedAt });
   // A batch write may keep something of the call, as it does in Spark.
-  if (batch.write !== undefined) await write.repeatFactory(batch.write);
+  if (batch.write !== undefined)
+    await write.repeatFactory(batch.write).catch((error: unknown) => {
+      const isPlanLost = MillraceError.is(error) && error.code === "PARTITIONS_MISSING";
+      if (!commitsNothing || !isPlanLost) throw error;
+    });
   return write;
 }
 

@@ -229,9 +229,11 @@ export async function finishByHand(world: World): Promise<void> {
     // The run of a batch pipeline that only ends the last batch compares nothing with the sink.
     const isDone = !isBatchPipeline(world.setup) || run.calls.includes("sink.commit");
     if (outcome === "idle" && isDone) return;
-    const code = MillraceError.is(run.failure) ? run.failure.code : undefined;
-    if (code === "LEDGER_BEHIND_SINK") await adopted(world, false);
-    if (code === "SINK_BEHIND_LEDGER") await returnToSink(world);
+    // What the sink has said may stand beside the error of a task.
+    const told = MillraceError.is(run.failure) ? [run.failure, ...run.failure.also] : [];
+    const isTold = (code: string) => told.some((error) => error.code === code);
+    if (isTold("LEDGER_BEHIND_SINK")) await adopted(world, false);
+    else if (isTold("SINK_BEHIND_LEDGER")) await returnToSink(world);
   }
   world.broken("runs and what their errors advise do not come to an end");
 }

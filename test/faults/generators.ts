@@ -164,7 +164,7 @@ export function exchange(calls: Calls, random: () => number): Case {
 /** Draws a case of a command that changes rows of a table, in each form. */
 export function rowLevel(calls: Calls, random: () => number): Case {
   // Such a batch has about as many calls as two of the usual ones, if rows are exchanged.
-  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack, fileLost] as const;
   const test = pick(draws, random)(calls, random);
   const name = pick(COMMAND_NAMES, random);
   const command = {
@@ -189,7 +189,7 @@ export const MERGE_ACTS = [
 /** Draws a case of a stream of changes that is merged into a table, also again from an earlier one. */
 export function merge(calls: Calls, random: () => number): Case {
   const longer = [...calls, ...calls];
-  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack] as const;
+  const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack, fileLost] as const;
   const others = [
     {},
     {},

@@ -36,5 +36,16 @@ export const ROW_LEVEL_CASES = {
     act: "skip",
     setup: of({ name: "delete by filter" }),
   },
+  "a merge that is aborted when its plan is lost": {
+    kind: "file lost",
+    runs: [
+      [
+        { at: "writer.commit", kind: "fail for good" },
+        { at: "ledger.decide", kind: "stop after" },
+      ],
+      [{ at: "step plan", kind: "file lost", file: 0 }],
+    ],
+    setup: of({ name: "merge", form: "group" }),
+  },
   "a run whose changes are merged by key": { kind: "merge", runs: [[]], setup: MERGED },
 } as const satisfies Readonly<Record<string, Case>>;

@@ -94,6 +94,19 @@ export const ROW_LEVEL_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    rule: "22",
+    what: "an abort needs the plan of the scan",
+    caughtBy: "a merge that is aborted when its plan is lost",
+    shows: "a batch is left aborting",
+    edits: [
+      {
+        file: "shared/engine/finalize.ts",
+        find: "if (!commitsNothing || !isPlanLost) throw error;",
+        replace: "throw isPlanLost ? error : error;",
+      },
+    ],
+  },
+  {
     rule: "23",
     what: "changes of one key stay in the tasks that have read them",
     caughtBy: "a run whose changes are merged by key",
