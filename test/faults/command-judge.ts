@@ -1,6 +1,7 @@
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import { COMMANDS } from "./commands.ts";
-import type { Database, LandedBatch } from "./database.ts";
+import type { Database } from "./database.ts";
+import type { LandedBatch } from "./landed-batch.ts";
 import { FIRST_ROWS, type TableRow } from "./row-table.ts";
 import type { CommandName } from "./setup.ts";
 
@@ -12,7 +13,7 @@ interface Left {
 
 /**
  * Judges the rows that commands leave: the meaning of the command, once for each batch that the
- * table has, between the rows that somebody else has inserted. Returns what is broken.
+ * table has, between the rows that another writer else has inserted. Returns what is broken.
  */
 export async function judgeCommand(
   { pipeline, ledger, database }: Left,

@@ -1,13 +1,9 @@
 import type { CommittedBatch } from "../../shared/contract/batch-identity.ts";
 import type { BatchContext } from "../../shared/contract/context.ts";
 import type { TransactionItem } from "../../shared/contract/stream-writer.ts";
+import type { LandedBatch } from "./landed-batch.ts";
 import { MergedRows } from "./merged-rows.ts";
 import { RowTable } from "./row-table.ts";
-
-/** A batch in the database, with its rows. */
-export interface LandedBatch extends CommittedBatch {
-  readonly ids: readonly number[];
-}
 
 /** The rows of a batch, which the ledger writes together with the end of the batch. */
 export interface BatchItem extends TransactionItem {
