@@ -12,7 +12,7 @@ interface Left {
 
 /**
  * Judges the rows that commands leave: the meaning of the command, once for each batch that the
- * table has, between the rows that somebody else has inserted. Returns what is broken.
+ * table has, between the rows that another writer has inserted. Returns what is broken.
  */
 export async function judgeCommand(
   { pipeline, ledger, database }: Left,

@@ -25,6 +25,10 @@ export const EXCHANGE_CASES = {
     runs: [[{ at: "ledger.recordTask", kind: "overtaken before" }]],
     setup,
   },
+} as const satisfies Readonly<Record<string, Case>>;
+
+/** Cases of the step that plans a stage, which no mutation needs. */
+export const STAGE_CASES = {
   "a run that sleeps before it plans a stage, while the next one fails in it": {
     kind: "exchange",
     runs: [[{ at: "ledger.planStage", kind: "sleep before" }], [{ at: "sink.write", kind: "fail for good" }]],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ACTS } from "./acts.ts";
 import { type Case, countCalls, runCase } from "./cases.ts";
 import { generator } from "./chance.ts";
+import { STAGE_CASES } from "./exchange-cases.ts";
 import {
   coordination,
   exchange,
@@ -125,6 +126,12 @@ describe("attempts of a task beside each other", { timeout: TIMEOUT }, () => {
   ])("Random faults of attempts and runs lose and double nothing: %s", async (_kind, draw) => {
     const random = generator(11);
     expect(await broken(Array.from({ length: 60 }, () => draw(calls, random)))).toEqual([]);
+  });
+});
+
+describe("the step that plans a stage", { timeout: TIMEOUT }, () => {
+  it.each(Object.entries<Case>(STAGE_CASES))("A stage is planned once in spite of %s", async (_, test) => {
+    expect(await broken([test])).toEqual([]);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { LandedBatch } from "./database.ts";
+import type { CommittedBatch } from "../../shared/contract/batch-identity.ts";
 
 /** A row of the table of a command. */
 export interface TableRow {
@@ -12,9 +12,9 @@ export interface RowChange {
   readonly row?: TableRow;
 }
 
-/** What has changed the table: a batch, with all rows after it, or a row that somebody inserted. */
+/** What has changed the table: a batch, with all rows after it, or a row that another writer inserted. */
 export type TableEvent =
-  | { readonly batch: LandedBatch; readonly rows: readonly TableRow[] }
+  | { readonly batch: CommittedBatch; readonly rows: readonly TableRow[] }
   | { readonly row: TableRow };
 
 /** The rows of the first state, of which each file has three. */
@@ -48,12 +48,12 @@ export class RowTable {
   }
 
   /** Ends a batch. */
-  land(batch: LandedBatch, rows: readonly TableRow[]): void {
+  land(batch: CommittedBatch, rows: readonly TableRow[]): void {
     this.events.push({ batch, rows });
     this.change(rows);
   }
 
-  /** Changes the rows. Somebody else then inserts one, of which this batch must know nothing. */
+  /** Changes the rows. Another writer then inserts one, of which this batch must know nothing. */
   change(rows: readonly TableRow[]): void {
     this.#states.push(rows);
     this.insert({ id: 100 + this.version, v: 50 });
@@ -64,7 +64,7 @@ export class RowTable {
     this.#states.push([...this.rows, row]);
   }
 
-  /** Somebody else inserts a row between the first scan and its commit. */
+  /** Another writer inserts a row between the first scan and its commit. */
   insertOnce(): void {
     if (!this.#hasOther) this.insert({ id: 200, v: 60 });
     this.#hasOther = true;

@@ -21,7 +21,7 @@ export interface CommandSetup {
   readonly name: CommandName;
   /** Whether the table gets the changes of rows, or whole groups of them. Default: `delta`. */
   readonly form?: "delta" | "group";
-  /** True if somebody else inserts a row between the first scan of the table and its commit. */
+  /** True if another writer inserts a row between the first scan of the table and its commit. */
   readonly rowsChange?: true;
 }
 
