@@ -27,21 +27,32 @@ export const EXCHANGE_CASES = {
   },
 } as const satisfies Readonly<Record<string, Case>>;
 
-/** Cases that nothing breaks: a stage is planned from records that do not change. */
-export const STAGE_CASES: readonly Case[] = [
-  {
+/** Cases of the step that plans a stage, which no mutation needs. */
+export const STAGE_CASES = {
+  "a run that sleeps before it plans a stage, while the next one fails in it": {
     kind: "exchange",
     runs: [[{ at: "ledger.planStage", kind: "sleep before" }], [{ at: "sink.write", kind: "fail for good" }]],
     setup,
   },
-  { kind: "exchange", runs: [[{ at: "ledger.planStage", kind: "overtaken before" }]], setup },
-  { kind: "exchange", runs: [[{ at: "ledger.planStage", kind: "straggle before" }]], setup },
-  { kind: "exchange", runs: [[{ at: "ledger.planStage", kind: "lost answer" }]], setup },
-  // A commit of the first attempt lands while the second one exchanges its rows.
-  {
+  "a step that plans a stage after its retry has planned it": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "overtaken before" }]],
+    setup,
+  },
+  "a plan of a stage whose answer is lost": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "lost answer" }]],
+    setup,
+  },
+  "a step that plans a stage when the run is over": {
+    kind: "exchange",
+    runs: [[{ at: "ledger.planStage", kind: "straggle before" }]],
+    setup,
+  },
+  "a commit of the first attempt that lands while the second one exchanges its rows": {
     kind: "exchange",
     runs: [[{ at: 22, kind: "late for good", after: 38 }], [{ at: 80, kind: "late for good", after: 40 }]],
     vacuums: true,
     setup: { source: "simple", exchanges: true },
   },
-];
+} as const satisfies Readonly<Record<string, Case>>;

@@ -186,9 +186,7 @@ export const MERGE_ACTS = [
   "skip",
 ] as const satisfies readonly Act[];
 
-/**
- * Draws a case of a stream of changes that is merged into a table, also again from an earlier one.
- */
+/** Draws a case of a stream of changes that is merged into a table, also again after a rewind. */
 export function merge(calls: Calls, random: () => number): Case {
   const longer = [...calls, ...calls];
   const draws = [pair, interleaving, vacuumBeside, sequence, rolledBack, fileLost] as const;

@@ -1,4 +1,4 @@
-import type { LandedBatch } from "./landed-batch.ts";
+import type { CommittedBatch } from "../../shared/contract/batch-identity.ts";
 
 /** A row of the table of a command. */
 export interface TableRow {
@@ -17,7 +17,7 @@ export interface RowChange {
  * inserted.
  */
 export type TableEvent =
-  | { readonly batch: LandedBatch; readonly rows: readonly TableRow[] }
+  | { readonly batch: CommittedBatch; readonly rows: readonly TableRow[] }
   | { readonly row: TableRow };
 
 /** The rows of the first state, of which each file has three. */
@@ -51,7 +51,7 @@ export class RowTable {
   }
 
   /** Ends a batch. */
-  land(batch: LandedBatch, rows: readonly TableRow[]): void {
+  land(batch: CommittedBatch, rows: readonly TableRow[]): void {
     this.events.push({ batch, rows });
     this.change(rows);
   }
