@@ -6,7 +6,7 @@ import { isOfPlan } from "./plan-tasks.ts";
 import type { Batch, Fence, Head } from "./ports/ledger.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
-import { stageOf } from "./ports/stages.ts";
+import { stageTasksOf } from "./ports/stages.ts";
 import type { Task } from "./ports/tasks.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
@@ -31,10 +31,7 @@ export async function finishedTasks(
   head: Head,
   batch: Batch,
 ): Promise<FinishedTasks> {
-  const recorded = await ports.ledger.tasks(batch);
-  const tasks = recorded.filter((task) => isOfPlan(task, batch));
-  const foreign = recorded.filter((task) => !isOfPlan(task, batch));
-  if (foreign.length > 0) await drop(ports, fence, batch, foreign);
+  const tasks = await recordedTasks(ports, fence, batch);
   const context = sessions.sink.batchContext(batch, { ...head, position: positionOf(head) });
   const watch = new CallWatch(ports.runtime, undefined);
   const asked = await sessions.sink.asked(await schemaOrCurrent(sessions, ports, batch));
@@ -53,10 +50,7 @@ export async function finishedExchanges(
   _head: Head,
   batch: Batch,
 ): Promise<FinishedTasks> {
-  const recorded = await ports.ledger.tasks({ ...batch, ...stageOf(batch) });
-  const tasks = recorded.filter((task) => isOfPlan(task, batch));
-  const foreign = recorded.filter((task) => !isOfPlan(task, batch));
-  if (foreign.length > 0) await drop(ports, fence, batch, foreign);
+  const tasks = await recordedTasks(ports, fence, batch);
   const { messages, lost } = await messagesOf(ports, batch, tasks);
   const outputs = messages as unknown as readonly (ShuffleOutput | null)[];
   const stored = await ports.store.stat(outputs.flatMap((output) => (output?.key ? [output.key] : [])));
@@ -73,6 +67,14 @@ function exchangedFileLost({ store }: Ports, batch: Batch, key: string, problem:
     where: { ...batchLocation(batch), path: `${store.location}/${key}` },
     hint: "Somebody deleted or changed it in the pipeline's store. Nothing is lost: its rows are read again.",
   });
+}
+
+/** Returns the recorded tasks of the stage that runs. Records of another plan are deleted. */
+async function recordedTasks(ports: Ports, fence: Fence, batch: Batch): Promise<readonly Task[]> {
+  const recorded = await ports.ledger.tasks(stageTasksOf(batch));
+  const foreign = recorded.filter((task) => !isOfPlan(task, batch));
+  if (foreign.length > 0) await drop(ports, fence, batch, foreign);
+  return recorded.filter((task) => isOfPlan(task, batch));
 }
 
 async function withoutLost(
@@ -101,9 +103,7 @@ async function drop({ ledger }: Ports, fence: Fence, batch: Batch, dropped: read
     return true;
   };
   await callOrReadBack(call, async () => {
-    const isLeft = (await ledger.tasks({ ...batch, ...stageOf(batch) })).some(({ writerId }) =>
-      writers.has(writerId),
-    );
+    const isLeft = (await ledger.tasks(stageTasksOf(batch))).some(({ writerId }) => writers.has(writerId));
     return isLeft ? undefined : true;
   });
 }
