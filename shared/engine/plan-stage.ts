@@ -13,7 +13,7 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 import { planShuffled } from "./shuffle/segments.ts";
 import type { ShuffledPartition, ShuffleOutput } from "./shuffle/spec.ts";
 import { runOfStage } from "./stage.ts";
-import { asTheyAre, specOf } from "./write/exchange-task.ts";
+import { exchangedRows, specOf } from "./write/exchange-task.ts";
 
 /** The stage of a batch whose tasks must run next. */
 export interface PlannedStage {
@@ -77,7 +77,7 @@ async function planOf(sessions: Sessions, ports: Ports, run: BatchRun, batch: Ba
   const { stage, specs, isTransformed, ordering, plannedAt } = exchange;
   const outputs = await outputsOf(ports, batch, await tasksOfPlan(ports.ledger, run));
   const write = await sessions.sink.writeOfStage(header.schema, { ...batch, plannedAt });
-  const transform = write?.exchangeTransform(exchange) ?? asTheyAre(header.schema);
+  const transform = exchangedRows(write, exchange, header.schema);
   const partitions: readonly ShuffledPartition[] = planShuffled(specOf(exchange), outputs);
   const isLast = stage + 1 === specs.length;
   const name = planName(batch.batchId, run.epoch, ports.runtime.newId());

@@ -3,6 +3,7 @@ import { BATCH_FILE } from "../../contract/store-layout.ts";
 import { batchFolder } from "../partitions-file.ts";
 import type { PlannedExchange } from "../partitions-format.ts";
 import type { RowTransform } from "../sessions/engine-write.ts";
+import type { SinkWrite } from "../sessions/sink-write.ts";
 import { SHUFFLE_MEMORY_BYTES, type ShuffleSpec } from "../shuffle/spec.ts";
 import { splitRows } from "../shuffle/split.ts";
 import { recordTask, type TaskParts, taskRecord, watched } from "./task-parts.ts";
@@ -13,9 +14,16 @@ export function specOf({ specs, stage }: PlannedExchange): ShuffleSpec {
   return specs[stage] as ShuffleSpec;
 }
 
-/** Rows for writers in the form of PySpark's API are not matched with a table. */
-export function asTheyAre(schema: Schema): RowTransform {
-  return { schema, apply: (batches) => batches };
+/**
+ * Returns what makes the rows that are exchanged. Without a write, which writers in the form of
+ * PySpark's API lack here, they are exchanged as they are.
+ */
+export function exchangedRows(
+  write: SinkWrite | undefined,
+  planned: PlannedExchange,
+  schema: Schema,
+): RowTransform {
+  return write?.exchangeTransform(planned) ?? { schema, apply: (batches) => batches };
 }
 
 /**
@@ -29,7 +37,7 @@ export async function exchangeRows(parts: TaskParts, planned: PlannedExchange): 
   const writerId = ports.runtime.newId();
   const { plannedAt } = planned;
   const write = await sessions.sink.writeOfStage(task.schema, { ...run, plannedAt });
-  const transform = write?.exchangeTransform(planned) ?? asTheyAre(task.schema);
+  const transform = exchangedRows(write, planned, task.schema);
   const key = `${batchFolder(run.batchId)}${BATCH_FILE.exchanged}${writerId}.arrows`;
   let output: Awaited<ReturnType<typeof splitRows>> | undefined;
   await watched(parts, async () => {
