@@ -120,7 +120,7 @@ function functionOf(
       commandHooks: commandHooks(props),
       esbuildArgs: {
         "--alias:millrace:pipeline": resolve(props.entry),
-        ...leftOutArguments(props.entry),
+        ...leftOutArguments(props.entry, props),
         ...props.bundling?.esbuildArgs,
       },
     },

@@ -10,7 +10,7 @@ import { variables } from "./handlers.ts";
  * project, so that a module that is not in the bundle is missing, as on Lambda.
  */
 
-const MAX_BYTES = 1.6 * 1024 * 1024;
+const MAX_BYTES = 1.4 * 1024 * 1024;
 let assembly: string;
 
 beforeAll(async () => {
