@@ -5,6 +5,8 @@ import type { ShuffledPartition, ShuffleOutput, ShuffleSegment, ShuffleSpec } fr
 const MIN_BYTES = 1024 * 1024;
 /** A bucket that is larger by this factor than asked may be split. */
 const LARGE_FACTOR = 2;
+/** About how many partitions buckets are split into at most: an Express workflow runs 10,000. */
+const MAX_SPLIT = 5_000;
 
 /** Parts of the files, by task, each task's in the order of its file. */
 interface Part {
@@ -33,11 +35,13 @@ function planBuckets(spec: ShuffleSpec, outputs: readonly ShuffleOutput[]): read
   const buckets = partsByBucket(spec.buckets, outputs);
   if (spec.isFixed) return buckets.map((parts) => partitionOf(outputs, parts));
   const sizeOf = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + bytesOf(outputs, part), 0);
+  const total = outputs.reduce((sum, { bytes }) => sum + bytes, 0);
+  const asked = Math.max(spec.targetBytes, total / MAX_SPLIT);
   const pieces = buckets.flatMap((parts): readonly (readonly Part[])[] => {
-    const isLarge = spec.maySplit && sizeOf(parts) > LARGE_FACTOR * spec.targetBytes;
-    return isLarge ? grouped(parts, (part) => bytesOf(outputs, part), spec.targetBytes) : [parts];
+    const isLarge = spec.maySplit && sizeOf(parts) > LARGE_FACTOR * asked;
+    return isLarge ? grouped(parts, (part) => bytesOf(outputs, part), asked) : [parts];
   });
-  const target = Math.max(MIN_BYTES, spec.targetBytes);
+  const target = Math.max(MIN_BYTES, asked);
   return grouped(pieces, sizeOf, target)
     .map((group) => partitionOf(outputs, group.flat()))
     .filter(({ rows }) => rows > 0);

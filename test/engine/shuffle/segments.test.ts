@@ -106,6 +106,15 @@ describe("The plan after a shuffle", () => {
     expect(sizes(hash({ targetBytes: 8 * MIB, maySplit: true }), outputs)).toEqual([MIB, 12 * MIB, 2 * MIB]);
   });
 
+  it("A large bucket is split into fewer than 10,000 partitions, whatever size was asked", () => {
+    const parts = Array.from({ length: 30_000 }, (_, i) => [i % 2, MIB] as const);
+    const spec = hash({ targetBytes: 1, maySplit: true, buckets: 2 });
+    const plan = planShuffled(spec, [output(0, parts)]);
+    expect(plan.length).toBeGreaterThan(4_000);
+    expect(plan.length).toBeLessThan(10_000);
+    expect(plan.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(30_000 * MIB);
+  });
+
   it("A range has as many partitions as its size asks for, and at most the number of buckets", () => {
     const keyOf = (key: number) => Buffer.from([1, key]).toString("base64");
     const chunks = Array.from({ length: 20 }, (_, i) => [0, i * MIB, (i + 1) * MIB, 10] as const);
