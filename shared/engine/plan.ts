@@ -18,7 +18,7 @@ import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
-import { range, resume } from "./resume.ts";
+import { type PlanOptions, range, resume } from "./resume.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
@@ -130,16 +130,16 @@ async function planWithFence(
     if (sessions.pipeline.saveMode !== undefined) return { kind: "idle", fence };
   }
 
-  const resumed = await resume(sessions, ports, fence, head, request.code);
+  const options = { maxTasks: request.maxTasks ?? Number.POSITIVE_INFINITY, code: request.code };
+  const resumed = await resume(sessions, ports, fence, head, options);
   if (resumed !== undefined) {
     const { batch } = resumed;
     const run = batchRunOf(batch, fence, head, planning({ durationMs: {} }));
     return { kind: "batch", fence, run, resumed: true, ...resumed };
   }
   const { batch, durationMs, ...reported } = await planNext(sessions, ports, fence, head, {
+    ...options,
     limit,
-    maxTasks: request.maxTasks ?? Number.POSITIVE_INFINITY,
-    code: request.code,
   });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   const { lastPlannedAt } = head;
@@ -165,10 +165,8 @@ interface NextBatch {
   readonly durationMs: Planning["durationMs"];
 }
 
-interface NextBatchOptions {
+interface NextBatchOptions extends PlanOptions {
   readonly limit: ReadLimit | undefined;
-  readonly maxTasks: number;
-  readonly code: string | undefined;
 }
 
 /** Asks the source for the next batch and records it. */

@@ -4,6 +4,7 @@ import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
 import { finishedExchanges, finishedTasks } from "./lost-tasks.ts";
+import { batchLocation } from "./messages.ts";
 import { otherCodeWarning } from "./other-code.ts";
 import {
   checkPartitions,
@@ -23,7 +24,7 @@ import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
-import { exchangesOf, plannedStages } from "./stage.ts";
+import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
 import { lossWarning } from "./staged-files.ts";
 
 /**
@@ -31,6 +32,14 @@ import { lossWarning } from "./staged-files.ts";
  * from them.
  */
 export const TASKS_KEPT_MILLISECONDS: number = 90 * 86_400_000;
+
+/** What a new plan depends on, besides the source and the sink. */
+export interface PlanOptions {
+  /** Most tasks that a batch may have here. */
+  readonly maxTasks: number;
+  /** The code that plans. */
+  readonly code: string | undefined;
+}
 
 /** The open batch, and what is left to do for it. */
 export interface Resumed {
@@ -52,7 +61,7 @@ export async function resume(
   ports: Ports,
   fence: Fence,
   head: Head,
-  code: string | undefined,
+  options: PlanOptions,
 ): Promise<Resumed | undefined> {
   const batch = await readOpenBatch(ports, head);
   if (batch === undefined) return undefined;
@@ -65,19 +74,20 @@ export async function resume(
   const isCommand = sessions.pipeline.command !== undefined;
   const isSame = !isCommand || found === "landed";
   const next = isSame ? nextAttempt : planAnew;
-  const current = isOver ? await next(sessions, ports, fence, batch, code) : batch;
+  const current = isOver ? await next(sessions, ports, fence, batch, options) : batch;
   if (current.state !== "planned") return { batch: current, todo: [] };
   // The ledger is older than the sink's commit. Tasks that ran again could fail, and the abort
   // would delete what the commit names. The batch only has to be finished.
   if (found === "landed") return { batch: await decideToCommit(ports, fence, current), todo: [] };
   const finished = stageOf(current).stage === undefined ? finishedTasks : finishedExchanges;
   const { tasks, warning: loss } = await finished(sessions, ports, fence, head, current);
-  const { resumed, problem } = await unfinishedWork(ports, current, tasks, { isOver, code, loss });
+  const known = { isOver, code: options.code, loss };
+  const { resumed, problem } = await unfinishedWork(ports, current, tasks, known);
   if (problem === undefined) return resumed;
   // A late commit of a command would be this batch, whatever is planned.
   const mayLandLate = current.lastTriedAttempt > 0 && found === undefined && !isCommand;
   if (mayLandLate) throw problem;
-  const planned = await planAnew(sessions, ports, fence, current, code);
+  const planned = await planAnew(sessions, ports, fence, current, options);
   return { batch: planned, todo: range(planned.tasks), warning: plannedAnew(planned, problem) };
 }
 
@@ -176,13 +186,14 @@ async function nextAttempt(
   ports: Ports,
   fence: Fence,
   batch: Batch,
-  code: string | undefined,
+  { code, maxTasks }: PlanOptions,
 ): Promise<Batch> {
   const input = inputOf(batch);
   const planned = await planOfNextAttempt(sessions, ports, fence, input, code);
   const { write: _ofLastAttempt, exchanges: _before, ...plan } = planned;
   const schema = await schemaOrCurrent(sessions, ports, { ...input, ...plan });
   const write = await planWrite(sessions, input, schema, await countOfInput(ports, input, plan));
+  checkExchanges(write, maxTasks, batchLocation(batch));
   return await replan(ports, fence, batch, await withStages(ports, fence, input, plan, write));
 }
 
@@ -308,13 +319,13 @@ async function planAnew(
   ports: Ports,
   fence: Fence,
   batch: Batch,
-  code: string | undefined,
+  { code, maxTasks }: PlanOptions,
 ): Promise<Batch> {
   const { source, pipeline } = sessions;
   const { batchId, start, end } = batch;
   const planner = await source.planner();
   const partitions = await planner.partitions(start, end);
-  checkPartitions(partitions, Number.POSITIVE_INFINITY);
+  checkPartitions(partitions, maxTasks);
   const schema = await source.schema();
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   // The rows that a simple reader returned while planning may be gone, too, and may have had
@@ -323,6 +334,7 @@ async function planAnew(
   const planId = pipeline.command === undefined ? ports.runtime.newId() : batch.planId;
   const request = { ...batch, ...optional("planId", planId) };
   const planned = await planWrite(sessions, request, schema, partitions.length);
+  checkExchanges(planned, maxTasks, batchLocation(batch));
   const stages = plannedStages(planned, partitions.length, writtenAt(batch));
   const file = { schema, partitions, start, end, ...rows, ...stages };
   const key = await writePartitionsFile(ports.store, name, file);

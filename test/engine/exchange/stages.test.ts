@@ -148,6 +148,21 @@ describe("A batch whose tasks exchange rows", () => {
     expect(await run.plan({ maxTasks: 5 })).toMatchObject({ kind: "batch", todo: [0, 1, 2, 3] });
   });
 
+  it("An attempt whose write requires more tasks than a batch may have is refused, too", async () => {
+    const world = new EngineWorld();
+    const run = await world.run(arranged().pipeline, "a");
+    await run.finalize((await run.plan()) as PlannedBatch);
+    const next = await world.run(scripted({}, { ...ARRANGED, numPartitions: 5 }).pipeline, "b");
+
+    await expect(next.plan({ ended: true, maxTasks: 4 })).rejects.toMatchObject({
+      code: "TOO_MANY_PARTITIONS",
+      message: expect.stringContaining("5 tasks") as string,
+      where: { pipeline: "numbers", batchId: 0, attempt: 1 },
+    });
+    expect(await next.ports.ledger.batch("numbers", 0)).toMatchObject({ state: "aborted", attempt: 1 });
+    expect(await next.plan({ ended: true, maxTasks: 5 })).toMatchObject({ run: { attempt: 2 } });
+  });
+
   it("A stage is not planned while a task is missing", async () => {
     const { pipeline } = arranged();
     const run = await new EngineWorld().run(pipeline, "a");
