@@ -1,4 +1,4 @@
-import { MillraceError } from "./errors.ts";
+import { type ErrorLocation, MillraceError } from "./errors.ts";
 import { isPlainObject } from "./json.ts";
 import { checkExpression } from "./write/check-predicate.ts";
 import {
@@ -90,4 +90,13 @@ function checkOrder(value: unknown, method: string): string | SortOrder {
 
 function invalid(problem: string, hint: string): MillraceError {
   return new MillraceError("ARRANGEMENT_INVALID", problem, { hint });
+}
+
+/** The error of a merge whose source is arranged. */
+export function arrangedMerge(where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "MERGE_INVALID",
+    "the source of a merge is repartitioned or sorted, but its rows are exchanged by the keys of the merge",
+    { where, hint: "Nothing was read or written. Remove .repartition() and the like from the source." },
+  );
 }

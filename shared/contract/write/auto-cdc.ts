@@ -26,7 +26,8 @@ export interface AutoCdcInfo extends LogicalWriteInfo {
  * `__sequence` is binary, and compares byte by byte like the sequence of the change. A change must
  * only take effect if its sequence is greater than the last one of its key, also if that one was a
  * delete. One task gets all changes of a key; of one batch only the last one, if `storedAsScdType`
- * is 1, and else all of them in the order of their sequences.
+ * is 1, and else all of them in the order of their sequences. So its write cannot require another
+ * distribution or order.
  */
 export interface SupportsAutoCdc extends Table {
   /** Returns a builder. Called in each step of a batch, with equal information. */

@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import { arrangedMerge } from "../../contract/arrangement.ts";
 import type { DataSource } from "../../contract/data-source.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { MergeStream } from "../../contract/merge-stream.ts";
@@ -7,12 +8,14 @@ import type { SupportsAutoCdc } from "../../contract/write/auto-cdc.ts";
 import type { Table } from "../../contract/write/table.ts";
 import type { WriteBuilder } from "../../contract/write/write-builder.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import { requires } from "../sessions/requirement.ts";
 import { planMerge } from "./merge-plan.ts";
 import { MergeWrite } from "./merge-write.ts";
 
 /**
  * Returns a builder that makes the table merge a stream of changes. `info.schema` has the columns
- * of the stream. Throws `MERGE_INVALID`, `FILTER_INVALID`, and the errors of the table.
+ * of the stream. Throws `MERGE_INVALID`, `FILTER_INVALID`, `DISTRIBUTION_INVALID`, and the errors
+ * of the table.
  */
 export function newMergeBuilder(
   table: SupportsAutoCdc,
@@ -30,7 +33,24 @@ export function newMergeBuilder(
     storedAsScdType,
     tombstonesKeptMilliseconds,
   });
-  return { build: async () => new MergeWrite(plan, await builder.build(), where) };
+  return {
+    build: async () => {
+      const write = await builder.build();
+      if (requires(write)) throw requiresOwn(where);
+      return new MergeWrite(plan, write, where);
+    },
+  };
+}
+
+function requiresOwn(where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "DISTRIBUTION_INVALID",
+    "the write of a merge requires a distribution or an order, but each task gets all changes of its keys",
+    {
+      where,
+      hint: "Nothing was read or written. Let newAutoCdcWriteBuilder() build a write without requiredDistribution().",
+    },
+  );
 }
 
 /**
@@ -39,11 +59,12 @@ export function newMergeBuilder(
  * `WRITE_NOT_SUPPORTED` if the table cannot merge.
  */
 export async function mergeTable(
-  source: DataSource<object>,
+  dataSource: DataSource<object>,
   schema: Schema,
-  { name: pipeline, outputs, sink, mergesStream }: PipelineDefinition,
+  { name: pipeline, outputs, source, sink, mergesStream }: PipelineDefinition,
 ): Promise<SupportsAutoCdc> {
   const where = { pipeline };
+  if (source.arrangement !== undefined) throw arrangedMerge(where);
   if (outputs === "complete") {
     throw new MillraceError("MERGE_INVALID", '.outputMode("complete") cannot stand beside .merge()', {
       where,
@@ -52,7 +73,9 @@ export async function mergeTable(
   }
   if (mergesStream !== undefined) planMerge(mergesStream, schema, where);
   const table: Table | undefined =
-    source.autoCdcTable === undefined ? await source.table?.(schema) : await source.autoCdcTable(schema);
+    dataSource.autoCdcTable === undefined
+      ? await dataSource.table?.(schema)
+      : await dataSource.autoCdcTable(schema);
   if (isAutoCdcTable(table)) return table;
   throw new MillraceError(
     "WRITE_NOT_SUPPORTED",

@@ -1,8 +1,9 @@
 import { Bool, Field, type RecordBatch, Schema } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import { arrangedMerge } from "../../contract/arrangement.ts";
 import type { DataSourceRuntime, TaskContext } from "../../contract/context.ts";
 import { toSchema } from "../../contract/ddl/to-schema.ts";
-import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
+import type { ErrorLocation } from "../../contract/errors.ts";
 import type { RowCommand } from "../../contract/row-command.ts";
 import type { InputPartition, RowSource } from "../../contract/stream-reader.ts";
 import type { RowLevelOperation } from "../../contract/write/row-level.ts";
@@ -209,7 +210,7 @@ async function openMergeSource(
 ): Promise<MergeSource> {
   const { dataSource } = configured;
   const given = command.command === "MERGE" ? command.source : undefined;
-  if (given?.arrangement !== undefined) throw arranged(where);
+  if (given?.arrangement !== undefined) throw arrangedMerge(where);
   const made = await guard("SOURCE_FAILED", `making the source "${dataSource.name}" failed`, where, () => {
     return new dataSource(options as never, runtime);
   });
@@ -219,12 +220,4 @@ async function openMergeSource(
   const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => made.reader(schema));
   checkImplementation(reader, "reader", BATCH_READER, where);
   return { schema, reader: new BatchPlanner(reader, schema, given?.filters ?? [], where) };
-}
-
-function arranged(where: ErrorLocation): MillraceError {
-  return new MillraceError(
-    "MERGE_INVALID",
-    "the source of a merge is repartitioned or sorted, but its rows are exchanged by the keys of the merge",
-    { where, hint: "Nothing was read or written. Remove .repartition() and the like from the source." },
-  );
 }

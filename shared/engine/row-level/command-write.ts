@@ -4,16 +4,12 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
 import { BatchWrite } from "../../contract/write/batch-write.ts";
 import type { AnyDataWriter, DataWriterFactory } from "../../contract/write/data-writer.ts";
-import type {
-  Distribution,
-  RequiresDistributionAndOrdering,
-  SortOrder,
-} from "../../contract/write/distribution.ts";
 import type { CustomMetric, CustomTaskMetric } from "../../contract/write/metrics.ts";
 import type { WriteSummary } from "../../contract/write/summary.ts";
 import { Write } from "../../contract/write/write.ts";
 import type { PhysicalWriteInfo } from "../../contract/write/write-info.ts";
 import type { EngineWrite, Exchange, RowTransform } from "../sessions/engine-write.ts";
+import { withRequirementOf } from "../sessions/requirement.ts";
 import { restoreFactory } from "../sessions/table-factory.ts";
 import type { CommandPlan } from "./command-plan.ts";
 import { commandTransform, insertTransform, mergeExchanges } from "./command-transform.ts";
@@ -35,13 +31,12 @@ export interface CommandWriteParts {
   readonly where: ErrorLocation;
 }
 
-/** Returns the write of a command, with the requirements of the table's write. */
+/**
+ * Returns the write of a command, with the requirements of the table's write. They concern
+ * operation rows, whose columns have the names of the table's.
+ */
 export function commandWrite(parts: CommandWriteParts): Write {
-  return requires(parts.write) ? new ArrangedCommandWrite(parts, parts.write) : new CommandWrite(parts);
-}
-
-function requires(write: Write): write is Write & RequiresDistributionAndOrdering {
-  return typeof (write as Partial<RequiresDistributionAndOrdering>).requiredDistribution === "function";
+  return withRequirementOf(new CommandWrite(parts), parts.write);
 }
 
 /** The write of a command: operation rows for the writers of the table's write. */
@@ -81,36 +76,6 @@ class CommandWrite extends Write implements EngineWrite {
 
   override reportDriverMetrics(): Awaitable<readonly CustomTaskMetric[]> {
     return this.#parts.write.reportDriverMetrics();
-  }
-}
-
-/** Its requirements concern operation rows, whose columns have the names of the table's. */
-class ArrangedCommandWrite extends CommandWrite implements RequiresDistributionAndOrdering {
-  readonly #required: RequiresDistributionAndOrdering;
-
-  constructor(parts: CommandWriteParts, required: RequiresDistributionAndOrdering) {
-    super(parts);
-    this.#required = required;
-  }
-
-  requiredDistribution(): Distribution {
-    return this.#required.requiredDistribution();
-  }
-
-  distributionStrictlyRequired(): boolean {
-    return this.#required.distributionStrictlyRequired?.() ?? true;
-  }
-
-  requiredNumPartitions(): number {
-    return this.#required.requiredNumPartitions?.() ?? 0;
-  }
-
-  advisoryPartitionSizeInBytes(): number {
-    return this.#required.advisoryPartitionSizeInBytes?.() ?? 0;
-  }
-
-  requiredOrdering(): readonly SortOrder[] {
-    return this.#required.requiredOrdering();
   }
 }
 

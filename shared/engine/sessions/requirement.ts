@@ -27,16 +27,29 @@ export async function requirementOf(
   arrangement: Arrangement | undefined,
   where: ErrorLocation,
 ): Promise<Requirement> {
-  const asked = write as Partial<RequiresDistributionAndOrdering>;
-  const own =
-    asked.requiredDistribution === undefined
-      ? { ordering: [] }
-      : await ask(asked as RequiresDistributionAndOrdering, schema, where);
+  const own = requires(write) ? await ask(write, schema, where) : { ordering: [] };
   const arranged = specOf(arrangement);
   const spec = own.spec ?? (arranged && checked(arranged, schema, where));
   const ordering = own.ordering.length > 0 ? own.ordering : (arrangement?.ordering ?? []);
   checkOrders(ordering, schema, where);
   return { ...(spec === undefined ? {} : { spec }), ordering };
+}
+
+export function requires(write: Write): write is Write & RequiresDistributionAndOrdering {
+  return typeof (write as Partial<RequiresDistributionAndOrdering>).requiredDistribution === "function";
+}
+
+/** Gives a write of the engine the requirements of the table's write, if that has any. */
+export function withRequirementOf<W extends Write>(write: W, table: Write): W {
+  if (!requires(table)) return write;
+  const required: Required<Omit<RequiresDistributionAndOrdering, keyof Write>> = {
+    requiredDistribution: () => table.requiredDistribution(),
+    distributionStrictlyRequired: () => table.distributionStrictlyRequired?.() ?? true,
+    requiredNumPartitions: () => table.requiredNumPartitions?.() ?? 0,
+    advisoryPartitionSizeInBytes: () => table.advisoryPartitionSizeInBytes?.() ?? 0,
+    requiredOrdering: () => table.requiredOrdering(),
+  };
+  return Object.assign(write, required);
 }
 
 async function ask(

@@ -1,10 +1,14 @@
+import type { Schema } from "apache-arrow";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
-import { memoryTable } from "../../../shared/connectors/memory/index.ts";
+import { Memory, memoryTable } from "../../../shared/connectors/memory/index.ts";
 import { openTable } from "../../../shared/connectors/memory/table.ts";
 import type { MergeStreamOptions } from "../../../shared/contract/merge-stream.ts";
 import type { StreamPipeline } from "../../../shared/contract/pipeline.ts";
+import type { SupportsAutoCdc } from "../../../shared/contract/write/auto-cdc.ts";
+import { asc, Distributions } from "../../../shared/contract/write/distribution.ts";
+import type { Table } from "../../../shared/contract/write/table.ts";
 import { runPipeline } from "../../../shared/testing/run-pipeline.ts";
 import {
   allStates,
@@ -17,6 +21,23 @@ import {
 } from "../../support/changes.ts";
 
 const TYPE_2: MergeStreamOptions = { ...MERGE, storedAsScdType: 2 };
+
+/** A memory table whose merges require that rows are sorted. */
+class SortedTable extends Memory {
+  override autoCdcTable(schema: Schema): SupportsAutoCdc {
+    const table = this.table(schema) as Table as SupportsAutoCdc;
+    return {
+      ...table,
+      newAutoCdcWriteBuilder: (info) => ({
+        build: async () =>
+          Object.assign(await table.newAutoCdcWriteBuilder(info).build(), {
+            requiredDistribution: () => Distributions.unspecified(),
+            requiredOrdering: () => [asc("v")],
+          }),
+      }),
+    };
+  }
+}
 
 function rowsOf(feed: ChangeFeed): object[] {
   return memoryTable(feed.name)
@@ -250,6 +271,32 @@ describe("settings", () => {
     await expect(runPipeline(complete(new ChangeFeed()))).rejects.toMatchObject({
       code: "MERGE_INVALID",
       hint: expect.stringContaining("outputMode") as string,
+    });
+  });
+
+  it("A source that is repartitioned or sorted is refused, because a merge distributes its rows by key", async () => {
+    const into = { table: "arranged" };
+    const arranged: ((source: ChangeSource) => ChangeSource)[] = [
+      (source) => source.repartition(3),
+      (source) => source.repartitionByRange(2, "v"),
+      (source) => source.sortWithinPartitions("v"),
+    ];
+    for (const arrange of arranged) {
+      const to = (source: ChangeSource) => arrange(source).writeStream.format(Memory).options(into);
+      const feed = new ChangeFeed(TYPE_2, { to });
+      await expect(feed.merge([upsert(1, 1)])).rejects.toMatchObject({
+        code: "MERGE_INVALID",
+        where: { pipeline: feed.name },
+        hint: expect.stringContaining(".repartition()") as string,
+      });
+    }
+  });
+
+  it("A table whose write requires an order of its own is refused, because the changes of a key have theirs", async () => {
+    const to = (source: ChangeSource) => source.writeStream.format(SortedTable).options({ table: "sorted" });
+    await expect(new ChangeFeed(MERGE, { to }).merge([upsert(1, 1)])).rejects.toMatchObject({
+      code: "DISTRIBUTION_INVALID",
+      hint: expect.stringContaining("requiredDistribution()") as string,
     });
   });
 
