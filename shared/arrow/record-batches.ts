@@ -1,4 +1,5 @@
 import { RecordBatch, type Schema, type Table } from "apache-arrow";
+import { BadRow, type BadRowSink } from "../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
@@ -8,15 +9,17 @@ import { isPlainRow } from "./row-hints.ts";
 
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
- * batches; record batches and tables are passed on after a check of their schema. Throws
- * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
+ * batches; record batches and tables are passed on after a check of their schema. Rows that do not
+ * fit go to `badRows` if it is given. Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`,
+ * `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
+  badRows?: BadRowSink,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const collector = new BatchCollector(schema, where);
+  const collector = new BatchCollector(schema, where, badRows);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
     for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
@@ -66,10 +69,10 @@ class BatchCollector {
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
 
-  constructor(schema: Schema, where: ErrorLocation) {
+  constructor(schema: Schema, where: ErrorLocation, badRows: BadRowSink | undefined) {
     this.#schema = schema;
     this.#where = where;
-    this.#rows = new RowCollector(schema, where);
+    this.#rows = new RowCollector(schema, where, badRows);
   }
 
   /** Adds one value that a reader yielded. Returns true if record batches are ready to be taken. */
@@ -77,12 +80,18 @@ class BatchCollector {
     if (isPlainRow(item)) this.#addRow(item);
     else if (isTable(item)) this.#addTable(item);
     else if (isRecordBatch(item)) this.#addRecordBatch(item, `record batch ${++this.#itemCount}`);
+    else if (BadRow.is(item)) this.#addBadRow(item);
     else this.#addRow(item);
     return this.#ready.length > 0;
   }
 
   #addRow(row: unknown): void {
     this.#rows.append(row);
+    if (this.#rows.isFull) this.flush();
+  }
+
+  #addBadRow({ error, content }: BadRow): void {
+    this.#rows.reject(error.with({ where: this.#where }), { raw: content });
     if (this.#rows.isFull) this.flush();
   }
 
@@ -102,7 +111,9 @@ class BatchCollector {
 
   /** Finishes the record batch of the rows collected so far. */
   flush(): void {
-    if (this.#rows.pending > 0) this.#ready.push(this.#rows.flush());
+    if (this.#rows.pending === 0) return;
+    const batch = this.#rows.flush();
+    if (batch.numRows > 0) this.#ready.push(batch);
   }
 
   take(): readonly RecordBatch[] {

@@ -1,9 +1,11 @@
 import { RecordBatch, type Schema } from "apache-arrow";
+import type { BadContent, BadRowSink } from "../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { structBuilder } from "./builders/index.ts";
 import type { StructBuilder } from "./builders/nested.ts";
 import { fieldHint, rowHint } from "./row-hints.ts";
+import { takeRows } from "./take.ts";
 
 /**
  * Maximum number of rows in a record batch, like Spark's
@@ -20,11 +22,14 @@ const MAX_STRIDE = 64;
 
 /**
  * Collects rows into record batches. Its errors, `ROW_MISMATCH` and `ROW_NOT_A_ROW`, number the
- * rows from 1.
+ * rows from 1. With a `BadRowSink`, a row that does not fit goes there, and the others go on.
  */
 export class RowCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
+  readonly #badRows: BadRowSink | undefined;
+  /** Indexes of the rows of the record batch that are placeholders for bad ones. */
+  readonly #bad = new Set<number>();
   /** Made for the first row: record batches may have types that rows cannot. */
   #builder: StructBuilder | undefined;
   #nextSizeCheck = 1;
@@ -32,9 +37,10 @@ export class RowCollector {
   flushedRows = 0;
   pending = 0;
 
-  constructor(schema: Schema, where: ErrorLocation) {
+  constructor(schema: Schema, where: ErrorLocation, badRows?: BadRowSink) {
     this.#schema = schema;
     this.#where = where;
+    this.#badRows = badRows;
   }
 
   get #rows(): StructBuilder {
@@ -62,18 +68,48 @@ export class RowCollector {
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      throw error.path === "" ? this.#notARowError(error, place) : this.#mismatchError(row, error, place);
+      this.reject(this.mismatch(row, error, place), { row: this.#named(row) });
+      return;
     }
     this.pending++;
   }
 
+  /** Leaves out a row that cannot be read. Throws the error if there is no sink for bad rows. */
+  reject(error: MillraceError, content: BadContent): void {
+    if (this.#badRows === undefined) throw error;
+    this.#badRows.add(error, content);
+    // The placeholder keeps the numbers of the rows that follow.
+    this.#rows.mend();
+    this.#bad.add(this.pending++);
+  }
+
+  /** Returns the error of a row with a value that does not fit. */
+  mismatch(row: unknown, error: ValueMismatch, place?: ErrorLocation): MillraceError {
+    return error.path === "" ? this.#notARowError(error, place) : this.#mismatchError(row, error, place);
+  }
+
+  /** Returns the rows collected so far. There are none if all of them were bad. */
   flush(): RecordBatch {
-    const batch = new RecordBatch(this.#schema, this.#rows.finish());
+    const batch = this.#withoutBad(new RecordBatch(this.#schema, this.#rows.finish()));
     this.flushedRows += this.pending;
     this.pending = 0;
     this.#nextSizeCheck = 1;
     this.#builder = undefined;
     return batch;
+  }
+
+  /** Returns a row by the names of its columns, if it is an array of as many values. */
+  #named(row: unknown): unknown {
+    const { fields } = this.#schema;
+    if (!Array.isArray(row) || row.length !== fields.length) return row;
+    return Object.fromEntries(fields.map(({ name }, i) => [name, row[i] as unknown]));
+  }
+
+  #withoutBad(batch: RecordBatch): RecordBatch {
+    if (this.#bad.size === 0) return batch;
+    const good = Int32Array.from({ length: batch.numRows }, (_, i) => i).filter((i) => !this.#bad.has(i));
+    this.#bad.clear();
+    return takeRows(batch, good);
   }
 
   #mismatchError(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {

@@ -1,3 +1,4 @@
+import type { BadRowPolicy } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { MergeStream } from "./merge-stream.ts";
@@ -39,6 +40,8 @@ export interface PipelineDefinition {
   readonly command?: RowCommand;
   /** What the sink does if the rows have other columns than its table. Absent: its own default. */
   readonly schemaChange?: OnSchemaChange;
+  /** What happens to rows that cannot be written. Absent: the batch fails. */
+  readonly badRows?: BadRowPolicy;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
 }

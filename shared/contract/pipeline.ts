@@ -1,3 +1,4 @@
+import { type BadRowPolicy, checkOnBadRow, type OnBadRow } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
@@ -33,6 +34,7 @@ const SETTINGS: ReadonlySet<string> = new Set<keyof PipelineDefinition>([
   "mergesStream",
   "command",
   "schemaChange",
+  "badRows",
   "stall",
 ]);
 
@@ -69,6 +71,8 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly command?: RowCommand;
   /** The choice set by `.onSchemaChange()`. Absent: the sink's own default. */
   readonly schemaChange?: OnSchemaChange;
+  /** The choice set by `.onBadRow()`. Absent: a bad row fails the batch. */
+  readonly badRows?: BadRowPolicy;
   /**
    * The policy set by `.stallAfter()`. A pipeline without one reports partitions that stall for 5
    * minutes.
@@ -114,6 +118,16 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
    */
   onSchemaChange(onSchemaChange: OnSchemaChange): this {
     return this.with({ schemaChange: checkOnSchemaChange(onSchemaChange) });
+  }
+
+  /**
+   * Sets what happens to a row that cannot be written because it does not fit its schema. `fail`,
+   * the default, aborts the batch. `drop` leaves the row out and counts it. `quarantine` keeps it
+   * beside the batch with its reason: see `millrace quarantine`. A batch with more than `max` bad
+   * rows fails. Guide: docs/bad-rows.md. Throws `ON_BAD_ROW_INVALID`.
+   */
+  onBadRow(policy: OnBadRow, options: { readonly max?: number } = {}): this {
+    return this.with({ badRows: checkOnBadRow(policy, options) });
   }
 
   /**

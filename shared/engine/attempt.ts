@@ -60,7 +60,7 @@ function countsOf(tasks: readonly Task[]): Readonly<Record<string, number>> {
 export function outcomeOf(
   ports: Ports,
   tasks: readonly Task[],
-  further: Pick<BatchProgress, "trigger" | "metrics"> = {},
+  further: Pick<BatchProgress, "trigger" | "metrics" | "bad"> = {},
 ): Pick<Outcome, "progress" | "now"> {
   return {
     progress: {

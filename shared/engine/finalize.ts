@@ -3,6 +3,7 @@ import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/er
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { missingTasks, outcomeOf, readBatch, sameAttempt, writersOf, writtenBy } from "./attempt.ts";
+import { badRowsOfBatch, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
 import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
@@ -152,8 +153,11 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
   const write = await (isComplete ? writeOf(finalizer, batch) : currentWriteOf(finalizer, batch));
   const messages = isComplete ? await readChecked(finalizer, attempt, write) : undefined;
+  const bad = isComplete ? await badRowsOfBatch(finalizer.ports, batch, tasks) : [];
+  const lossOrBad =
+    lossOf(messages?.lost ?? []) ?? tooManyOf(bad, finalizer.sessions.pipeline.badRows, batch);
   const found = isComplete
-    ? lossOf(messages?.lost ?? [])?.toRecord()
+    ? lossOrBad?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
   const refused = await tellWrite(finalizer, attempt, write, messages);
   const problem = found ?? refused?.toRecord();
@@ -203,7 +207,8 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
   if (failure === undefined) {
     const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
-    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown });
+    const bad = await recordBadRows(ports, batch, await badRowsOfBatch(ports, batch, tasks));
+    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...bad });
     try {
       const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });
       return { next: { tasks, batch: committed, ...optional("unreported", reported.error) } };

@@ -4,6 +4,7 @@ import { isPlainObject, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { SortOrder } from "../contract/write/distribution.ts";
+import type { TaskBadRows } from "./ports/tasks.ts";
 import type { ShuffleSpec } from "./shuffle/spec.ts";
 
 /*
@@ -37,6 +38,8 @@ export interface PlanHeader {
   readonly isTransformed?: boolean;
   /** The order in which a writer gets the rows of its task. */
   readonly ordering?: readonly SortOrder[];
+  /** Rows that the tasks of the stages before could not exchange. */
+  readonly bad?: readonly TaskBadRows[];
   /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
   readonly start?: Offset;
   readonly end?: Offset;

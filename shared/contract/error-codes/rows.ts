@@ -59,4 +59,9 @@ export const CHANGES = {
     do: 'add a column to `sequenceBy`, or set `onEqualSequence: "first"`',
     again: "no",
   },
+  BAD_ROWS_TOO_MANY: {
+    means: "a batch has more rows that cannot be written than `max` of `.onBadRow()` allows; it is aborted",
+    do: "correct the source or the schema, or allow more",
+    again: "next run",
+  },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;

@@ -65,6 +65,10 @@ export interface Head {
   readonly unacknowledged?: Unacknowledged;
   /** What the sink's `commit` returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
+  /** Number of quarantined rows that were not sent again. Absent for none. */
+  readonly quarantinedRows?: number;
+  /** The newest batch that sent quarantined rows again. Those of batches before it are done. */
+  readonly lastRetryBatchId?: number;
   /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
   readonly paused?: Action;
 }
@@ -107,6 +111,8 @@ export interface Batch {
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
+  /** True if the batch sends quarantined rows again, and reads nothing of the source. */
+  readonly isRetry?: boolean;
   /** How the tasks of the attempt write to a table. Absent while they still exchange rows. */
   readonly write?: TableWrite;
   /** Present if the tasks of the attempt exchange rows before they write. */
@@ -223,6 +229,7 @@ export interface NewBatch
     | "schema"
     | "write"
     | "exchanges"
+    | "isRetry"
   > {
   readonly now: number;
 }

@@ -36,11 +36,20 @@ export interface TriggerProgress extends Omit<Planning, "endedAt"> {
   readonly sink: string;
 }
 
+/** Rows of a batch that could not be written. */
+export interface BadRows {
+  readonly rows: number;
+  /** Key of the file that lists the files of quarantined rows. Absent if the rows were dropped. */
+  readonly key?: string;
+}
+
 /** Figures of a batch attempt that has ended. */
 export interface BatchProgress {
   readonly rows: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
+  /** Rows that were left out, because they could not be written. Absent if there are none. */
+  readonly bad?: BadRows;
   /** The write's metrics as people see them, by their descriptions. */
   readonly metrics?: Readonly<Record<string, string>>;
   /** Figures of the run's trigger; absent unless the attempt was committed. */

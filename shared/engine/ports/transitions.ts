@@ -225,7 +225,8 @@ export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): B
 }
 
 /**
- * Ends the attempt as decided. Throws `TRANSACTION_REFUSED` if the sink has more items than the
+ * Ends the attempt as decided. The same step makes its quarantined rows visible, and ends those
+ * that it sent again. Throws `TRANSACTION_REFUSED` if the sink has more items than the
  * ledger's transaction can write.
  */
 export function finished(
@@ -243,7 +244,12 @@ export function finished(
     set: { state: to, finishedAt: now, progress, ...(isCommit ? { error: undefined } : {}) },
   };
   if (!isCommit) return batchTransition(fence, batch, change);
-  return batchTransition(fence, batch, change, {
+  const quarantined = progress.bad?.key === undefined ? 0 : progress.bad.rows;
+  const kept = batch.isRetry
+    ? { quarantinedRows: quarantined || undefined, lastRetryBatchId: batchId }
+    : undefined;
+  const transition = batchTransition(fence, batch, change, {
+    ...kept,
     offset: end,
     lastCommittedBatchId: batchId,
     openBatchId: undefined,
@@ -252,6 +258,8 @@ export function finished(
     lastInSink: identityOf(batch),
     isSinkUnchecked: undefined,
   });
+  if (kept !== undefined || quarantined === 0) return transition;
+  return { ...transition, head: { ...transition.head, add: { quarantinedRows: quarantined } } };
 }
 
 /** Notes that the source was told about the batch. Nothing changes if that was noted before. */

@@ -50,7 +50,7 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);
     const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
-    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where, context.badRows));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
     guard("SOURCE_FAILED", "read() failed", where, body, true);
@@ -58,7 +58,9 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const stop = () => stopReader(reader, ports.runtime);
   try {
     const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
-    const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    const { next, close } = openPartitionOf(
+      toRecordBatches(schema, watch.watchRows(rows), where, context.badRows),
+    );
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();

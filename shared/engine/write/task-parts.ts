@@ -1,7 +1,9 @@
 import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
+import { quarantineFolder } from "../bad-rows/files.ts";
+import { BadRowCollector } from "../bad-rows/task-bad-rows.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
 import type { Ledger } from "../ports/ledger.ts";
@@ -35,6 +37,8 @@ export interface TaskParts {
   readonly context: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
+  /** Absent if a bad row fails the batch. */
+  readonly badRows: BadRowCollector | undefined;
 }
 
 /** Reads the plan of the batch and creates the row source of the task. */
@@ -45,6 +49,8 @@ export async function prepareTask(
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.monotonic();
   const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
+  const where = taskLocation(request);
+  const badRows = badRowsOf(given, where);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -52,11 +58,21 @@ export async function prepareTask(
     partitionId: partition,
     attemptNumber,
     signal: options.signal,
+    ...optional("badRows", badRows),
   };
   const watch = new TaskWatch(ports.runtime);
-  const where = taskLocation(request);
   const rows = new TaskRows({ ...given, ...options, planned, context, where, watch });
-  return { ...given, startedAt, planned, context, watch, rows };
+  return { ...given, startedAt, planned, context, watch, rows, badRows };
+}
+
+function badRowsOf(
+  { sessions, ports, request }: Pick<TaskParts, "sessions" | "ports" | "request">,
+  where: ErrorLocation,
+): BadRowCollector | undefined {
+  const policy = sessions.pipeline.badRows;
+  if (policy === undefined || policy.policy === "fail") return undefined;
+  const prefix = `${quarantineFolder(request.run.batchId)}${ports.runtime.newId()}`;
+  return new BadRowCollector(policy, { store: ports.store, prefix, where });
 }
 
 /** Runs what moves the rows of a task, watched for a stall if the caller asked for it. */
@@ -113,7 +129,7 @@ function progressReporter(ledger: Ledger, key: TaskKey): (running: RunningTask) 
 
 /** Returns the record of a finished task. A large message is stored beside it. */
 export async function taskRecord(
-  { ports, request, watch, startedAt }: TaskParts,
+  { ports, request, watch, startedAt, badRows }: TaskParts,
   writerId: string,
   message: unknown,
   figures: Pick<Task, "metrics" | "counts">,
@@ -128,6 +144,7 @@ export async function taskRecord(
     writerId,
     ...optional("planId", request.run.planId),
     ...figures,
+    ...optional("bad", await badRows?.finish()),
     recordedAt: ports.runtime.now(),
     ...(await storeMessage(ports, request.run, writerId, message ?? null)),
   };

@@ -146,9 +146,10 @@ export function json(value: unknown): string | undefined {
 /**
  * Version of the items that this code writes. A head without one is of version 1, which had no plan
  * ids. In version 2 a commit message named one staged file. In version 3 every item beside a task's
- * key was its record. In version 4 the tasks of a batch only wrote.
+ * key was its record. In version 4 the tasks of a batch only wrote. In version 5 no row was kept
+ * beside its batch.
  */
-const FORMAT = 5;
+const FORMAT = 6;
 
 /**
  * Adds to the change of a head that acquires it: the item gets this code's version, if it has no
@@ -206,6 +207,8 @@ export function headOf(item: Item): Head {
     ...optional("identity", parsed<PipelineIdentity>(head.identity)),
     ...optional("lastInSink", parsed<BatchIdentity>(head.lastInSink)),
     ...optional("isSinkUnchecked", head.isSinkUnchecked),
+    ...optional("quarantinedRows", head.quarantinedRows),
+    ...optional("lastRetryBatchId", head.lastRetryBatchId),
   };
 }
 

@@ -48,6 +48,8 @@ export function headRow(head: Head): Row {
     former_incarnations: text(head.formerIncarnations),
     identity: text(head.identity),
     last_in_sink: text(head.lastInSink),
+    quarantined_rows: head.quarantinedRows ?? null,
+    last_retry_batch_id: head.lastRetryBatchId ?? null,
     is_sink_unchecked: head.isSinkUnchecked === true ? 1 : null,
   };
 }
@@ -70,6 +72,8 @@ export function headOf(row: Row): Head {
     ...optional("formerIncarnations", json<readonly string[]>(row["former_incarnations"])),
     ...optional("identity", json<PipelineIdentity>(row["identity"])),
     ...optional("lastInSink", json<BatchIdentity>(row["last_in_sink"])),
+    ...optional("quarantinedRows", number(row["quarantined_rows"])),
+    ...optional("lastRetryBatchId", number(row["last_retry_batch_id"])),
     ...(row["is_sink_unchecked"] === 1 ? { isSinkUnchecked: true } : {}),
   };
 }
@@ -100,6 +104,7 @@ export function batchRow(batch: Batch): Row {
     skipped: text(batch.skipped),
     table_write: text(batch.write),
     exchanges: text(batch.exchanges),
+    is_retry: batch.isRetry === true ? 1 : null,
   };
 }
 
@@ -128,5 +133,6 @@ export function batchOf(row: Row): Batch {
     ...optional("skipped", json<Action>(row["skipped"])),
     ...optional("write", json<TableWrite>(row["table_write"])),
     ...optional("exchanges", json<Exchanges>(row["exchanges"])),
+    ...(row["is_retry"] === 1 ? { isRetry: true } : {}),
   };
 }
