@@ -38,6 +38,8 @@ export interface PlanHeader {
   readonly isTransformed?: boolean;
   /** The order in which a writer gets the rows of its task. */
   readonly ordering?: readonly SortOrder[];
+  /** True if the partitions are files of quarantined rows: each is a `RetryPartition`. */
+  readonly isRetry?: boolean;
   /** Rows that the tasks of the stages before could not exchange. */
   readonly bad?: readonly TaskBadRows[];
   /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
@@ -178,7 +180,8 @@ export function decodeOldFile(bytes: Uint8Array): {
 }
 
 function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "count"> {
-  const { schema, rows, start, end, exchange, exchangedSchema, isTransformed, ordering } = header;
+  const { schema, rows, start, end, exchange, exchangedSchema } = header;
+  const { isTransformed, ordering, isRetry, bad } = header;
   return {
     schema: schemaOf(schema),
     ...(typeof rows === "string" ? { rowsKey: rows } : {}),
@@ -187,6 +190,8 @@ function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "
     ...optional("exchange", exchange as PlannedExchange | undefined),
     ...(exchangedSchema === undefined ? {} : { exchangedSchema: schemaOf(exchangedSchema) }),
     ...(isTransformed === true ? { isTransformed } : {}),
+    ...(isRetry === true ? { isRetry } : {}),
+    ...optional("bad", bad as readonly TaskBadRows[] | undefined),
     ...optional("ordering", ordering as readonly SortOrder[] | undefined),
   };
 }

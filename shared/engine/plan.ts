@@ -1,16 +1,14 @@
-import type { RecordBatch, Schema } from "apache-arrow";
-import { encodeFile } from "../arrow/ipc-file.ts";
 import type { MillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
-import { recordedSchema } from "./batch-schema.ts";
+import { planRetry } from "./bad-rows/plan-retry.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
-import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import { checkPartitions } from "./partitions-file.ts";
 import type { Batch, BatchRun, Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
 import type { Action } from "./ports/manual-operations.ts";
 import { positionOf } from "./ports/position.ts";
@@ -18,15 +16,16 @@ import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
+import { recordBatch } from "./record-batch.ts";
 import { type PlanOptions, range, resume } from "./resume.ts";
-import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
-import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
-import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
+import { checkExchanges } from "./stage.ts";
 
 export interface PlanRequest extends LeaseRequest {
+  /** True if the next batch sends the quarantined rows again, and reads nothing of the source. */
+  readonly retriesQuarantine?: boolean;
   /** Digest of the code that plans, if it is known. */
   readonly code?: string | undefined;
   /** Limit of the next batch. Default: the reader's own limit. */
@@ -137,10 +136,10 @@ async function planWithFence(
     const run = batchRunOf(batch, fence, head, planning({ durationMs: {} }));
     return { kind: "batch", fence, run, resumed: true, ...resumed };
   }
-  const { batch, durationMs, ...reported } = await planNext(sessions, ports, fence, head, {
-    ...options,
-    limit,
-  });
+  const { batch, durationMs, ...reported } =
+    request.retriesQuarantine === true
+      ? await planRetry(sessions, ports, fence, head, options)
+      : await planNext(sessions, ports, fence, head, { ...options, limit });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   const { lastPlannedAt } = head;
   const sincePrevious = lastPlannedAt === undefined ? {} : { sincePrevious: batch.plannedAt - lastPlannedAt };
@@ -156,7 +155,7 @@ async function planWithFence(
 }
 
 /** Result of planning the next batch. */
-interface NextBatch {
+export interface NextBatch {
   /** `undefined` when there is no new data. */
   readonly batch?: Batch;
   readonly latest?: Offset;
@@ -233,72 +232,6 @@ async function findClockWarning(
     async () => (await askEnd()).end,
     (milliseconds) => runtime.sleep(milliseconds),
   );
-}
-
-/** Everything that is known about a batch before it is recorded. */
-interface Draft {
-  readonly schema: Schema;
-  readonly partitions: readonly unknown[];
-  readonly start: Offset;
-  readonly latest: Latest;
-  readonly reported: { readonly latest?: Offset };
-  readonly code: string | undefined;
-  readonly planId: string;
-  readonly plannedAt: number;
-  readonly planned: PlannedWrite;
-}
-
-/** Records a batch: first its partitions in the store, then the batch in the ledger. */
-async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported, code, planId, plannedAt, planned: write } = draft;
-  const { end, rows } = latest;
-  const batchId = head.nextBatchId;
-  const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
-  const stages = plannedStages(write, partitions.length, plannedAt);
-  const planned = { schema, partitions, start, end, ...storedRows, ...stages };
-  const key = await writePartitionsFile(ports.store, name, planned);
-  const batch = {
-    incarnation: head.incarnation,
-    batchId,
-    planId,
-    ...optional("code", code),
-    start,
-    end,
-    ...reported,
-    partitionsKey: key,
-    // As in Spark, a batch without partitions runs one task without rows, so that the sink sees
-    // every batch.
-    tasks: Math.max(1, partitions.length),
-    ...recordedSchema(ports, schema),
-    ...optional("write", write.write),
-    ...exchangesOf(write, key, partitions.length),
-    now: plannedAt,
-  };
-  return await callOrReadBack(
-    () => ports.ledger.plan(fence, batch),
-    async () => {
-      const recorded = await ports.ledger.batch(fence.pipeline, batchId);
-      return recorded?.partitionsKey === key ? recorded : undefined;
-    },
-  );
-}
-
-/**
- * Stores the rows that a simple reader returned while planning. They are stored before the batch is
- * recorded, so that its task and every replay find them.
- */
-async function storeRows(
-  ports: Ports,
-  key: string,
-  schema: Schema,
-  rows: AsyncIterable<RecordBatch>,
-): Promise<string> {
-  // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
-  // earlier try of this call wrote it.
-  await ports.store.put(key, encodeFile(schema, rows));
-  return key;
 }
 
 function batchRunOf(batch: Batch, fence: Fence, head: Head, planning: Planning): BatchRun {

@@ -2,6 +2,7 @@ import type { Schema } from "apache-arrow";
 import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
+import { retryPartitions } from "./bad-rows/plan-retry.ts";
 import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
 import { finishedExchanges, finishedTasks } from "./lost-tasks.ts";
 import { batchLocation } from "./messages.ts";
@@ -324,7 +325,10 @@ async function planAnew(
   const { source, pipeline } = sessions;
   const { batchId, start, end } = batch;
   const planner = await source.planner();
-  const partitions = await planner.partitions(start, end);
+  const partitions =
+    batch.isRetry === true
+      ? await retryPartitions(ports, batch.pipeline)
+      : await planner.partitions(start, end);
   checkPartitions(partitions, maxTasks);
   const schema = await source.schema();
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
@@ -336,7 +340,8 @@ async function planAnew(
   const planned = await planWrite(sessions, request, schema, partitions.length);
   checkExchanges(planned, maxTasks, batchLocation(batch));
   const stages = plannedStages(planned, partitions.length, writtenAt(batch));
-  const file = { schema, partitions, start, end, ...rows, ...stages };
+  const retry = batch.isRetry === true ? { isRetry: true } : {};
+  const file = { schema, partitions, start, end, ...rows, ...stages, ...retry };
   const key = await writePartitionsFile(ports.store, name, file);
   return await replan(ports, fence, batch, {
     partitionsKey: key,

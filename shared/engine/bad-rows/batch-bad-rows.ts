@@ -35,7 +35,7 @@ export function tooManyOf(
   batch: Batch,
 ): MillraceError | undefined {
   const max = policy?.max;
-  if (max === undefined || rowsOf(bad) <= max) return undefined;
+  if (max === undefined || batch.isRetry || rowsOf(bad) <= max) return undefined;
   return tooManyBadRows(max).with({ where: batchLocation(batch) });
 }
 

@@ -245,9 +245,11 @@ export function finished(
   };
   if (!isCommit) return batchTransition(fence, batch, change);
   const quarantined = progress.bad?.key === undefined ? 0 : progress.bad.rows;
-  const kept = batch.isRetry
-    ? { quarantinedRows: quarantined || undefined, lastRetryBatchId: batchId }
-    : undefined;
+  // A retry that was skipped has sent nothing.
+  const kept =
+    batch.isRetry && batch.skipped === undefined
+      ? { quarantinedRows: quarantined || undefined, lastRetryBatchId: batchId }
+      : undefined;
   const transition = batchTransition(fence, batch, change, {
     ...kept,
     offset: end,

@@ -1,9 +1,12 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
+import type { BadRow } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
-import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
+import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
+import type { RetryPartition } from "../bad-rows/plan-retry.ts";
+import { retriedRows, retriedSource } from "../bad-rows/retry-rows.ts";
 import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { findRowsProblem, rowsFile } from "../rows-file.ts";
@@ -47,6 +50,7 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     return openPartitionOf(toRecordBatches(planned.exchangedSchema, watch.watchRows(rows), where));
   }
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
+  if (planned.isRetry === true) return await openRetry(task);
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);
     const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
@@ -66,6 +70,31 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     await stop();
     throw error;
   }
+}
+
+/** Starts to read quarantined rows again. The reader is asked for what it could make no row of. */
+async function openRetry({
+  sessions,
+  ports,
+  planned: { schema, partition },
+  context,
+  watch,
+  where,
+}: TaskSource): Promise<OpenPartition> {
+  const reader = await sessions.source.reader(schema).catch((error: unknown) => {
+    // A simple reader has no other than itself.
+    if (MillraceError.is(error) && error.code === "NOT_SUPPORTED") return undefined;
+    throw error;
+  });
+  const asked = (reader ?? {}) as Partial<SupportsBadRows>;
+  const rows = retriedSource(retriedRows(ports.store, partition as RetryPartition, asked, context, where));
+  const { next, close } = openPartitionOf(
+    toRecordBatches(schema, watch.watchRows(rows), where, context.badRows),
+  );
+  return {
+    next,
+    close: () => close().then(() => (reader === undefined ? undefined : stopReader(reader, ports.runtime))),
+  };
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
@@ -162,7 +191,7 @@ async function* rereadRows({
   sessions,
   planned: { schema, partition },
   where,
-}: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
+}: TaskSource): AsyncGenerator<Row | BadRow | RecordBatch | Table> {
   const { start, end } = partition as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {

@@ -1,4 +1,5 @@
 import { onAbort } from "../../contract/abort.ts";
+import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
@@ -50,7 +51,7 @@ export async function prepareTask(
   const startedAt = ports.runtime.monotonic();
   const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
   const where = taskLocation(request);
-  const badRows = badRowsOf(given, where);
+  const badRows = badRowsOf(given, planned, where);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -67,9 +68,12 @@ export async function prepareTask(
 
 function badRowsOf(
   { sessions, ports, request }: Pick<TaskParts, "sessions" | "ports" | "request">,
+  { isRetry }: PlannedTask,
   where: ErrorLocation,
 ): BadRowCollector | undefined {
-  const policy = sessions.pipeline.badRows;
+  // A row that was kept is not lost because it fails again, and does not hold up the pipeline.
+  const policy: BadRowPolicy | undefined =
+    isRetry === true ? { policy: "quarantine" } : sessions.pipeline.badRows;
   if (policy === undefined || policy.policy === "fail") return undefined;
   const prefix = `${quarantineFolder(request.run.batchId)}${ports.runtime.newId()}`;
   return new BadRowCollector(policy, { store: ports.store, prefix, where });
