@@ -7,6 +7,7 @@ import { catCommand } from "./commands/cat.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { forgetCommand } from "./commands/forget.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
+import { quarantineCommand } from "./commands/quarantine.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
@@ -157,6 +158,16 @@ function addOperateCommands(command: Command): void {
       process.exitCode = await unlockCommand(pipeline, flags);
     });
   addRecoverCommands(command);
+  withTargetOptions(command.command("quarantine"))
+    .description("the rows that could not be written and are kept: show them, or send them again")
+    .argument("<pipeline>", "its name")
+    .option("--retry", "after a fix: send all of them again, in one batch")
+    .option("--limit <n>", "rows at most", positive, 20)
+    .addOption(maxConcurrency())
+    .addOption(maxAttempts())
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await quarantineCommand(pipeline, flags);
+    });
   withTargetOptions(command.command("vacuum"))
     .description("remove staged files that no commit names and no living batch needs")
     .argument("[pipeline]", "name or file (default: all)")

@@ -116,6 +116,7 @@ class Execution {
         leaseMilliseconds: settings.leaseMilliseconds,
         maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
         prepare: () => this.#prepare(target),
+        retriesQuarantine: this.#event.input?.retryQuarantine === true,
         hasEnded: (owner) => hasEnded(stepFunctions, owner),
         code,
       };
@@ -179,8 +180,8 @@ function log({ batch, todo, resumed, latest, warning, loss }: PlannedBatch, step
  * to state.
  */
 function knownInput(input: PlanEvent["input"]): ExecutionInput {
-  const { trigger, reason, target, events } = input ?? {};
-  return { trigger, reason, target, events };
+  const { trigger, reason, retryQuarantine, target, events } = input ?? {};
+  return { trigger, reason, retryQuarantine, target, events };
 }
 
 /**

@@ -64,6 +64,7 @@ export class LocalSteps implements RunSteps {
         leaseMilliseconds: LEASE_MILLISECONDS,
         prepare: async () => ({ limit: limitOf(policy), identity: await this.#identity() }),
         hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+        retriesQuarantine: options.retriesQuarantine === true,
         ...optional("code", code.digest),
       }),
     );

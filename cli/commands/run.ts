@@ -23,6 +23,8 @@ export interface LocalRunFlags {
   readonly stallAfter?: string;
   readonly failStalled?: boolean;
   readonly json?: boolean;
+  /** True for a run that sends the quarantined rows again. */
+  readonly retriesQuarantine?: boolean;
 }
 
 interface RunFlags extends LocalRunFlags, TargetFlags {
@@ -77,6 +79,7 @@ export async function runLocally(
         ...(flags.stallAfter === undefined ? {} : { after: flags.stallAfter }),
         ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),
       },
+      retriesQuarantine: flags.retriesQuarantine === true,
       signal: interruption.signal,
       crash: processGuard.signal,
       onEvent: (event) => view.show(event),
