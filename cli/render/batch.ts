@@ -17,6 +17,7 @@ export function publicBatch(batch: Batch) {
     exchanges: exchangesOf(batch),
     rows: batch.progress?.rows ?? null,
     bytes: batch.progress?.bytes ?? null,
+    badRows: badRowsOf(batch),
     metrics: batch.progress?.metrics ?? null,
     plannedAt: new Date(batch.plannedAt).toISOString(),
     finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
@@ -24,6 +25,15 @@ export function publicBatch(batch: Batch) {
     skipped: batch.skipped === undefined ? null : withIsoTime(batch.skipped),
     progress: progressOf(batch) ?? null,
   };
+}
+
+/** How many rows were left out because they could not be written, and whether they are kept. */
+function badRowsOf({
+  progress,
+}: Batch): { readonly dropped: number } | { readonly quarantined: number } | null {
+  if (progress?.bad === undefined) return null;
+  const { rows, key } = progress.bad;
+  return key === undefined ? { dropped: rows } : { quarantined: rows };
 }
 
 /** How many exchanges of rows an attempt has before its tasks write, and how many are done. */

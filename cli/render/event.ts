@@ -74,13 +74,15 @@ function describeWarning({ error }: Of<"warning">): Text {
   return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
 }
 
-function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {
+function describeBatch({ batchId, state, rows, bytes, bad, milliseconds, metrics = {} }: Of<"batch">): Text {
   const mark = styled(state === "committed" ? "green" : "red", state);
   const amount = `${plural(rows, "row")}, ${formatBytes(bytes)}`;
   const reported = Object.entries(metrics).map(
     ([name, value]) => `, ${printable(name)}: ${printable(value)}`,
   );
-  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}${reported.join("")}`];
+  const left =
+    bad === undefined ? "" : `, ${plural(bad.rows, "bad row")} ${bad.isKept ? "in quarantine" : "dropped"}`;
+  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}${left}${reported.join("")}`];
 }
 
 function describeInterrupted({ openBatchId }: Of<"interrupted">): string {

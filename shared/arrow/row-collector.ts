@@ -60,15 +60,16 @@ export class RowCollector {
 
   /**
    * Adds a row. `place` overrides fields of the error's `where`, for callers that number rows
-   * differently, for example by file.
+   * differently, for example by file. `content` is what is kept of a bad row; the row itself, if
+   * absent.
    */
-  append(row: unknown, place?: ErrorLocation): void {
+  append(row: unknown, place?: ErrorLocation, content?: BadContent): void {
     try {
       if (row === null) throw new ValueMismatch("an object or an array", row);
       this.#rows.append(row);
     } catch (error) {
       if (!(error instanceof ValueMismatch)) throw error;
-      this.reject(this.mismatch(row, error, place), { row: this.#named(row) });
+      this.reject(this.mismatch(row, error, place), content ?? { row: this.#named(row) });
       return;
     }
     this.pending++;

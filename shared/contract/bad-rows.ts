@@ -51,6 +51,18 @@ export class BadRow {
   }
 }
 
+/** Errors of rows that a task can leave out. */
+const OF_A_ROW: ReadonlySet<string> = new Set(["ROW_MISMATCH", "ROW_NOT_A_ROW", "RECORD_NOT_JSON"]);
+
+/** Adds to the error of a bad row how the other rows can go on. */
+export function withBadRowHint(error: unknown): unknown {
+  if (!MillraceError.is(error) || error.where.row === undefined) return error;
+  if (!OF_A_ROW.has(error.code) && error.code !== "FILE_MALFORMED") return error;
+  const before = error.hint === undefined ? "" : `${error.hint} `;
+  const hint = `${before}To keep such rows aside and go on with the others: \`.onBadRow("quarantine")\`.`;
+  return error.with({ hint });
+}
+
 const POLICIES: ReadonlySet<string> = new Set<OnBadRow>(["fail", "drop", "quarantine"]);
 
 /** Returns the choice if it is valid. Throws `ON_BAD_ROW_INVALID`. */

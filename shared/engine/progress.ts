@@ -13,7 +13,8 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
   if (batch.state !== "committed" || progress?.trigger === undefined) return undefined;
-  const { rows, trigger } = progress;
+  const { rows: written, trigger, bad } = progress;
+  const rows = written + (bad?.rows ?? 0);
   const { durationMs, sincePrevious = 0 } = trigger;
   const batchDuration = durationMs["triggerExecution"] ?? 0;
   const figures = {
@@ -29,11 +30,12 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
     batchId,
     batchDuration,
     ...figures,
+    ...optional("numBadRows", bad?.rows),
     durationMs,
     sources: [
       { description: trigger.source, startOffset: start, endOffset: end, latestOffset: latest, ...figures },
     ],
-    sink: { description: trigger.sink, numOutputRows: rows, ...optional("metrics", progress.metrics) },
+    sink: { description: trigger.sink, numOutputRows: written, ...optional("metrics", progress.metrics) },
   };
 }
 

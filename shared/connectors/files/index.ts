@@ -1,13 +1,15 @@
 import type { Schema } from "apache-arrow";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
+import type { RecordContent } from "./bad-record.ts";
 import { checkEpoch } from "./epoch.ts";
 import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
-import { inferSchema, readFiles } from "./read.ts";
+import { inferSchema, readFiles, readRecordsAgain } from "./read.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
 export type { EpochUnit } from "../kit/epoch.ts";
@@ -64,8 +66,12 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
     return partitionsOf(files.sort(byTime), options);
   }
 
-  override read(partition: FileGroup): RowSource {
+  override read(partition: FileGroup, { badRows }: TaskContext): RowSource {
     const { options, runtime } = this.#source;
-    return readFiles(runtime.openStore(options.path), this.#schema, options, partition);
+    return readFiles(runtime.openStore(options.path), this.#schema, options, partition, badRows);
+  }
+
+  readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {
+    return readRecordsAgain(this.#schema, this.#source.options, contents, badRows);
   }
 }

@@ -1,5 +1,5 @@
 import type { Schema } from "apache-arrow";
-import type { DataSourceRuntime } from "../../contract/context.ts";
+import type { DataSourceRuntime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
@@ -9,9 +9,10 @@ import {
   type RowSource,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import type { RecordContent } from "./bad-record.ts";
 import { byTime, type FileGroup, FileSelection, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
-import { readFiles } from "./read.ts";
+import { readFiles, readRecordsAgain } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
 
 /** The common part of the two stream readers. Their offsets count the files that were read. */
@@ -49,8 +50,12 @@ abstract class FilesReader<O extends { readonly files: number }>
     return new ReadMaxFiles(this.options.maxFilesPerBatch);
   }
 
-  override read(partition: FileGroup): RowSource {
-    return readFiles(this.store, this.#schema, this.options, partition);
+  override read(partition: FileGroup, { badRows }: TaskContext): RowSource {
+    return readFiles(this.store, this.#schema, this.options, partition, badRows);
+  }
+
+  readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {
+    return readRecordsAgain(this.#schema, this.options, contents, badRows);
   }
 
   override compareOffsets(a: O, b: O): number {

@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import type { BadRow } from "../../contract/bad-rows.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import {
   DataSourceStreamReader,
@@ -6,6 +7,7 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { atOnce } from "../kit/at-once.ts";
+import { badRow } from "../kit/bad-row.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
@@ -19,11 +21,23 @@ import {
   replaced,
   type Shard,
   type Stream,
+  type StreamRecord,
   type StreamSummary,
 } from "./stream.ts";
 
 /** The records of a shard from `first` to `last`, both included. */
 export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
+
+/** A record that was no row. */
+type KeptRecord = StreamRecord & { readonly shardId: string };
+
+function rowOrBad(toRow: (record: StreamRecord) => Row, record: StreamRecord, shardId: string): Row | BadRow {
+  try {
+    return toRow(record);
+  } catch (error) {
+    return badRow(error, { ...record, shardId } satisfies KeptRecord);
+  }
+}
 
 const SHARDS_AT_ONCE = 16;
 /** Arrival times, and the time at which a stream was made, are approximate. Milliseconds. */
@@ -186,7 +200,7 @@ export class KinesisReader
    * Yields the rows of a range of records. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and
    * those of records that cannot be converted to rows.
    */
-  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row | BadRow> {
     const { shardId, first, last } = range;
     const toRow = recordReader(this.#schema, this.#options, shardId);
     const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
@@ -196,13 +210,18 @@ export class KinesisReader
       this.#checkBegin(range, oldest);
       for (const record of page.records) {
         const sequenceNumber = BigInt(record.sequenceNumber);
-        if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
+        if (sequenceNumber >= begin && sequenceNumber <= end) yield rowOrBad(toRow, record, shardId);
         // A sequence number beyond `end` appears only if the whole range has expired.
         if (sequenceNumber >= end) return;
       }
       if (page.isTip || page.isEnd) break;
     }
     this.#refuseLoss(range, "has no more records");
+  }
+
+  *readBadRows(contents: readonly KeptRecord[]): Generator<Row | BadRow> {
+    for (const { shardId, ...record } of contents)
+      yield rowOrBad(recordReader(this.#schema, this.#options, shardId), record, shardId);
   }
 
   #checkBegin(range: ShardRange, oldest: string | undefined): void {

@@ -8,7 +8,7 @@ import type { SourceOptions } from "./options.ts";
 import { after, keyOf, type PageRef } from "./page-ref.ts";
 import { type Page, Pages, type Place } from "./pages.ts";
 import { type Position, Positions } from "./positions.ts";
-import { recordBatches } from "./records.ts";
+import { readRecordsAgain, recordBatches } from "./records.ts";
 import { walk } from "./walk.ts";
 
 /**
@@ -137,7 +137,14 @@ export class PositionReader
   }
 
   override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
-    return recordBatches(this.#schema, this.#options.columns, this.#readSlice(slice, task.signal));
+    const { badRows } = task;
+    return recordBatches(this.#schema, this.#options.columns, this.#readSlice(slice, task.signal), {
+      badRows,
+    });
+  }
+
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return readRecordsAgain(this.#schema, this.#options, contents, task);
   }
 
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {

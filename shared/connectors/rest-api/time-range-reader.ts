@@ -1,4 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -12,7 +13,7 @@ import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 import { FIRST_PLACE, type Page, Pages } from "./pages.ts";
-import { recordBatches } from "./records.ts";
+import { readRecordsAgain, recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 import { askedRange, formatTime } from "./time-params.ts";
 import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
@@ -96,13 +97,22 @@ export class TimeRangeReader
     const { from, to } = askedRange(range, this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
     const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
-    return this.#rowsIn(range, pages);
+    return this.#rowsIn(range, pages, task.badRows);
   }
 
-  async *#rowsIn(range: TimeRange, pages: AsyncIterable<Page>): AsyncGenerator<RecordBatch> {
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return readRecordsAgain(this.#schema, this.#options, contents, task);
+  }
+
+  async *#rowsIn(
+    range: TimeRange,
+    pages: AsyncIterable<Page>,
+    badRows: BadRowSink | undefined,
+  ): AsyncGenerator<RecordBatch> {
     const { column, rowsOutside } = this.#range;
     const outside = new OutsideRows(this.#range, this.#runtime.now());
-    yield* recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range, outside));
+    const keep = this.#rangeFilter(range, outside);
+    yield* recordBatches(this.#schema, this.#options.columns, pages, { keep, badRows });
     if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 

@@ -132,6 +132,8 @@ export type RunEvent =
       readonly partitions: number;
       readonly rows: number;
       readonly bytes: number;
+      /** Rows that were left out because they could not be written. Absent if there are none. */
+      readonly bad?: { readonly rows: number; readonly isKept: boolean };
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
       /** The write's metrics, by their descriptions. Absent if it has none. */

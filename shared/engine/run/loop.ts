@@ -173,8 +173,9 @@ class Run {
       throw besides(failure, error);
     });
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
-    const { rows, bytes, metrics }: BatchProgress = progress ?? { rows: 0, bytes: 0 };
-    const figures = { rows, bytes, ...optional("metrics", metrics) };
+    const { rows, bytes, bad, metrics }: BatchProgress = progress ?? { rows: 0, bytes: 0 };
+    const left = bad && { rows: bad.rows, isKept: bad.key !== undefined };
+    const figures = { rows, bytes, ...optional("bad", left), ...optional("metrics", metrics) };
     const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);
     const isCommitted = state === "committed";
     const written = { partitions: ended.batch.tasks, ...figures, milliseconds };

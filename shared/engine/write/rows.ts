@@ -1,12 +1,13 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
-import type { BadRow } from "../../contract/bad-rows.ts";
+import { type BadRow, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
 import type { RetryPartition } from "../bad-rows/plan-retry.ts";
 import { retriedRows, retriedSource } from "../bad-rows/retry-rows.ts";
+import { filterRows } from "../filters.ts";
 import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { findRowsProblem, rowsFile } from "../rows-file.ts";
@@ -87,9 +88,14 @@ async function openRetry({
     throw error;
   });
   const asked = (reader ?? {}) as Partial<SupportsBadRows>;
-  const rows = retriedSource(retriedRows(ports.store, partition as RetryPartition, asked, context, where));
+  const retried = retriedRows(ports.store, partition as RetryPartition, asked, context, where);
+  const rows = watch.watchRows(retriedSource(retried));
+  const { badRows } = context;
+  const { filters = [] } = sessions.pipeline.source;
   const { next, close } = openPartitionOf(
-    toRecordBatches(schema, watch.watchRows(rows), where, context.badRows),
+    filters.length === 0
+      ? toRecordBatches(schema, rows, where, badRows)
+      : filterRows(schema, rows, filters, where, badRows),
   );
   return {
     next,
@@ -143,8 +149,8 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
       watch.sinkReceives();
       this.isComplete = true;
     } catch (error) {
-      this.failure = error;
-      throw error;
+      this.failure = context.badRows === undefined ? withBadRowHint(error) : error;
+      throw this.failure;
     } finally {
       cancellation.end();
       await partition?.close();
