@@ -1,6 +1,13 @@
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { printable, styled, type Text } from "./terminal.ts";
-import { describeAction, formatBytes, formatDuration, formatOffset, plural } from "./text.ts";
+import {
+  describeAction,
+  formatBytes,
+  formatDuration,
+  formatOffset,
+  formatTimeOfDay,
+  plural,
+} from "./text.ts";
 
 type Of<Type extends RunEvent["type"]> = Extract<RunEvent, { readonly type: Type }>;
 
@@ -28,6 +35,8 @@ export function describeEvent(event: RunEvent): Text | undefined {
       return describeBatch(event);
     case "idle":
       return event.targetExists ? "the target is there already: nothing was read or written" : "nothing new";
+    case "waiting":
+      return describeWaiting(event);
     case "paused":
       return [styled("yellow", "paused"), ` ${describeAction(event)}: nothing is done until it is resumed`];
     case "interrupted":
@@ -72,6 +81,18 @@ function describeRetry({ delay, goesOn, error, cause }: Of<"retry">): Text {
 function describeWarning({ error }: Of<"warning">): Text {
   const hint = error.hint === undefined ? "" : `\n  ${printable(error.hint)}`;
   return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
+}
+
+function describeWaiting({ error, cause, failures, at }: Of<"waiting">): Text {
+  const again = failures === 1 ? "" : ` (${plural(failures, "failure")} in a row)`;
+  const what = cause === undefined ? error.message : `${error.message}: ${cause}`;
+  const hint = error.hint === undefined ? "" : `\n  ${printable(error.hint)}`;
+  return [
+    styled("red", `failed ${error.code}: `),
+    printable(what),
+    hint,
+    `\n  tries again at ${formatTimeOfDay(at)}${again}`,
+  ];
 }
 
 function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {

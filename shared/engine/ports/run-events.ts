@@ -144,6 +144,17 @@ export type RunEvent =
       /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: true;
     }
+  | {
+      /** The run goes on after a failure that may pass. */
+      readonly type: "waiting";
+      readonly error: ErrorRecord;
+      /** Message of the user's own error. */
+      readonly cause?: string;
+      /** Number of failures in a row, from 1. */
+      readonly failures: number;
+      /** When the run tries again, in epoch milliseconds. */
+      readonly at: number;
+    }
   | ({ readonly type: "paused" } & Action)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };

@@ -1,4 +1,4 @@
-import { MillraceError } from "../../contract/errors.ts";
+import { causeOf, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import type { FinalizeResult } from "../finalize.ts";
 import { besides } from "../first-cause.ts";
@@ -11,6 +11,7 @@ import type { Ports } from "../ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../progress.ts";
 import { errorAfterCommit, next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts";
 import type { RunPolicy } from "./policy.ts";
+import { endsRun, waitAfter } from "./recovery.ts";
 
 /**
  * The steps of a run, which each environment implements: worker threads on a laptop, a plain loop
@@ -37,6 +38,11 @@ export interface RunSteps {
   planStage(planned: PlannedBatch): Promise<PlannedStage>;
   /** Ends the batch. `failure` is the error of its tasks. */
   finalize(planned: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult>;
+  /**
+   * Gives up the lease and what the source holds, before the wait after a failure. The next plan
+   * begins like that of a new run. Needed only if the policy outlives failures.
+   */
+  recover?(): Promise<void>;
 }
 
 export interface RunControl {
@@ -57,12 +63,13 @@ interface Round {
   /** Rows of the batch, if it was committed. */
   readonly rows?: number;
   /** Why the batch was not committed, or why the source's `commit(end)` failed. */
-  readonly error?: MillraceError;
+  readonly error?: unknown;
 }
 
 /**
  * Runs batches until the policy ends the run or the signal aborts. Throws the errors of the steps,
- * and the error of a batch that was aborted; the next run replays that batch.
+ * and the error of a batch that was aborted; the next run replays that batch. A run that outlives
+ * failures throws only errors that no waiting cures.
  */
 export async function runBatches(steps: RunSteps, control: RunControl): Promise<RunTotals> {
   const run = new Run(steps, control);
@@ -80,6 +87,10 @@ class Run {
   totals: RunTotals = { batches: 0, idle: 0, rows: 0 };
   readonly #steps: RunSteps;
   readonly #control: RunControl;
+  /** Failures in a row. */
+  #failures = 0;
+  /** True once the run had the pipeline's lease. */
+  #hasHeld = false;
 
   constructor(steps: RunSteps, control: RunControl) {
     this.#steps = steps;
@@ -91,13 +102,37 @@ class Run {
     const policy = await this.#steps.prepare();
     while (policy !== undefined && !signal.aborted) {
       const startedAt = ports.runtime.monotonic();
-      const round = await this.#round(policy);
+      const round = await this.#round(policy).catch(
+        (error: unknown): Round => ({ outcome: "failed", error }),
+      );
       this.#count(round);
       const action = next(policy, round.outcome, this.totals);
       if (action === "end") return;
       if (action === "fail") throw round.error;
+      if (action === "recover") await this.#recover(policy, round);
+      else this.#failures = 0;
       if (action === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
     }
+  }
+
+  /** Waits after a failure. Throws its error if the run is to stop, or if no waiting cures it. */
+  async #recover({ interval = 0 }: RunPolicy, { outcome, error: thrown }: Round): Promise<void> {
+    const { pipeline, ports, signal, onEvent } = this.#control;
+    // The error of a batch that was aborted may be cured without this run, or the batch is skipped.
+    if (signal.aborted || (outcome !== "aborted" && endsRun(thrown, this.#hasHeld))) throw thrown;
+    this.#failures++;
+    const delay = waitAfter(this.#failures, interval);
+    const until = ports.runtime.monotonic() + delay;
+    const error = toMillraceError(thrown, "UNEXPECTED", "the run failed", { pipeline });
+    onEvent({
+      type: "waiting",
+      error: error.toRecord(),
+      ...optional("cause", causeOf(error)?.split("\n")[0]),
+      failures: this.#failures,
+      at: ports.runtime.now() + delay,
+    });
+    await this.#steps.recover?.();
+    await this.#waitUntil(until);
   }
 
   #count({ outcome, rows = 0 }: Round): void {
@@ -121,6 +156,7 @@ class Run {
     const { ports, onEvent } = this.#control;
     const planned = await this.#steps.plan(policy);
     if (planned === undefined) return { outcome: "interrupted" };
+    this.#hasHeld = true;
     if (planned.kind === "batch") return await this.#batch(planned);
     if (planned.kind === "paused") {
       onEvent({ type: "paused", ...planned.paused });
