@@ -1,3 +1,4 @@
+import type { ErrorRecord } from "../../shared/contract/errors.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { printable, styled, type Text } from "./terminal.ts";
 import {
@@ -38,7 +39,7 @@ export function describeEvent(event: RunEvent): Text | undefined {
     case "waiting":
       return describeWaiting(event);
     case "paused":
-      return [styled("yellow", "paused"), ` ${describeAction(event)}: nothing is done until it is resumed`];
+      return describePaused(event);
     case "interrupted":
       return describeInterrupted(event);
     case "progress":
@@ -85,14 +86,19 @@ function describeWarning({ error }: Of<"warning">): Text {
 
 function describeWaiting({ error, cause, failures, at }: Of<"waiting">): Text {
   const again = failures === 1 ? "" : ` (${plural(failures, "failure")} in a row)`;
-  const what = cause === undefined ? error.message : `${error.message}: ${cause}`;
-  const hint = error.hint === undefined ? "" : `\n  ${printable(error.hint)}`;
-  return [
-    styled("red", `failed ${error.code}: `),
-    printable(what),
-    hint,
-    `\n  tries again at ${formatTimeOfDay(at)}${again}`,
-  ];
+  return [describeFailure(error, cause), `\n  tries again at ${formatTimeOfDay(at)}${again}`];
+}
+
+function describeFailure({ code, message, hint }: ErrorRecord, cause: string | undefined): Text {
+  const what = cause === undefined ? message : `${message}: ${cause}`;
+  const advice = hint === undefined ? "" : `\n  ${printable(hint)}`;
+  return [styled("red", `failed ${code}: `), printable(what), advice];
+}
+
+function describePaused({ error, cause, ...pause }: Of<"paused">): Text {
+  const failure = error === undefined ? "" : [describeFailure(error, cause), "\n"];
+  const text = ` ${describeAction(pause)}: nothing is done until it is resumed`;
+  return [failure, styled("yellow", "paused"), text];
 }
 
 function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {

@@ -59,7 +59,7 @@ export class TextView implements RunView {
   }
 
   show(event: RunEvent): void {
-    const waiting = event.type === "idle" || event.type === "paused" ? JSON.stringify(event) : "";
+    const waiting = waitingText(event);
     if (waiting === "" || waiting !== this.#waiting) this.#showEvent(event);
     this.#waiting = waiting;
   }
@@ -153,6 +153,14 @@ export class TextView implements RunView {
     statusLine.clear();
     this.#hasBar = false;
   }
+}
+
+/** Returns the text by which an event that is repeated at each interval is known. */
+function waitingText(event: RunEvent): string {
+  if (event.type === "idle") return JSON.stringify(event);
+  if (event.type !== "paused") return "";
+  const { error: _error, cause: _cause, ...pause } = event;
+  return JSON.stringify(pause);
 }
 
 /** Formats the batches of a run as a table. */

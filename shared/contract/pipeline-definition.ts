@@ -17,6 +17,9 @@ export interface StallPolicy {
   readonly fail: boolean;
 }
 
+/** After how many aborts of one batch a pipeline is paused. */
+export type PauseAfterAborts = number | "never";
+
 /** All settings of a pipeline. */
 export interface PipelineDefinition {
   /** Name of the pipeline. It identifies the pipeline in the ledger. */
@@ -41,4 +44,6 @@ export interface PipelineDefinition {
   readonly schemaChange?: OnSchemaChange;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
+  /** The number set by `.pauseAfterAborts()`. */
+  readonly pausesAfter?: PauseAfterAborts;
 }

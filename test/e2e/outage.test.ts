@@ -5,12 +5,12 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { PACKAGE } from "../support/package.ts";
-import { killTree, millrace, type Running, startMillrace } from "../support/process.ts";
+import { type Ended, killTree, millrace, type Running, startMillrace } from "../support/process.ts";
 
 const PLAIN = join(PACKAGE, "test/e2e/pipelines/plain-errors.ts");
 
 /** How an API can fail while its process is alive. */
-type Garbage = "503" | "no JSON" | "other JSON" | "cut off";
+type Garbage = "503" | "no JSON" | "other JSON" | "cut off" | "bad row";
 
 /** An API with a growing list of rows, which can be down, and can answer garbage. */
 class Api {
@@ -56,6 +56,9 @@ class Api {
       case "other JSON":
         response.end(JSON.stringify({ error: "maintenance" }));
         break;
+      case "bad row":
+        response.end(body.replaceAll(/"id":(\d+)/g, '"id":"N/A"'));
+        break;
       case "cut off":
         response.writeHead(200, { "content-length": body.length + 10 });
         response.write(body, () => response.destroy());
@@ -70,8 +73,10 @@ const FAILURES = /tries again at/g;
 class Runner {
   readonly #running: Running;
   readonly #home = temporaryFolder();
+  readonly #env: Record<string, string>;
 
   constructor(env: Record<string, string>) {
+    this.#env = env;
     const args = ["run", PLAIN, "--home", this.#home, "--every", "100ms", "--max-attempts", "1"];
     this.#running = startMillrace(args, env);
     onTestFinished(() => killTree(this.#running.process));
@@ -100,8 +105,13 @@ class Runner {
     return this.text.match(FAILURES)?.length ?? 0;
   }
 
+  /** Runs another command on the run's home. */
+  async command(...args: string[]): Promise<Ended> {
+    return await millrace([...args, "--home", this.#home], this.#env);
+  }
+
   async rows(): Promise<number[]> {
-    const { stdout } = await millrace(["cat", "plain", "--home", this.#home, "--json"]);
+    const { stdout } = await this.command("cat", "plain", "--json");
     return stdout
       .trimEnd()
       .split("\n")
@@ -152,15 +162,50 @@ describe("a run on an interval and an API with an outage", () => {
     expect(await runner.interrupt()).toBe(130);
   });
 
-  it("A run on an interval ends at once if it is stopped while it waits after a failure, and leaves the pipeline to others", async () => {
+  it("A run on an interval that waits after a failure leaves the pipeline to a person's commands, and ends at once if it is stopped", async () => {
     const api = new Api();
     await api.start();
     onTestFinished(() => api.stop());
-    api.garbage = "503";
+    api.rows = 5;
     const runner = new Runner({ API: api.url });
-    // The wait is now longer than a test may last.
+    await runner.until(() => runner.text.includes("batch 0 committed"));
+    api.garbage = "503";
+    // The wait is now longer than the command takes.
     await runner.untilFailed(6);
+    const rewind = await runner.command("rewind", "plain", "--to-start", "--yes");
+    expect(rewind.code, rewind.stderr).toBe(0);
     expect(runner.isAlive).toBe(true);
+    expect(await runner.interrupt()).toBe(130);
+  });
+
+  it("A batch with a bad row pauses the pipeline, and its run goes on after the fix and resume", async () => {
+    const api = new Api();
+    await api.start();
+    onTestFinished(() => api.stop());
+    api.rows = 3;
+    api.garbage = "bad row";
+    const runner = new Runner({ API: api.url });
+    await runner.until(() => runner.text.includes("nothing is done until it is resumed"));
+    expect(runner.text).toMatch(/^\d\d:\d\d:\d\d failed ROW_MISMATCH: /m);
+    expect(runner.text).toMatch(
+      /^paused by millrace at .*batch 0 was aborted 2 times: ROW_MISMATCH; after the fix /m,
+    );
+    const status = await runner.command("status", "plain", "--json");
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      state: "paused",
+      paused: { by: "millrace", batchId: 0, code: "ROW_MISMATCH" },
+    });
+    const once = await runner.command("run", PLAIN, "--once");
+    expect(once).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^error PIPELINE_PAUSED: /m) as string,
+    });
+
+    api.garbage = undefined;
+    const resumed = await runner.command("resume", "plain");
+    expect(resumed.code, resumed.stderr).toBe(0);
+    await runner.until(() => runner.text.includes("batch 0 committed"));
+    expect(await runner.rows()).toEqual(range(3));
     expect(await runner.interrupt()).toBe(130);
   });
 });

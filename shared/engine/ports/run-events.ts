@@ -2,7 +2,7 @@ import type { ErrorLocation, ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { BatchRun } from "./ledger.ts";
-import type { Action } from "./manual-operations.ts";
+import type { Pause } from "./manual-operations.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
 import type { RunningTask, Task } from "./tasks.ts";
 
@@ -155,7 +155,8 @@ export type RunEvent =
       /** When the run tries again, in epoch milliseconds. */
       readonly at: number;
     }
-  | ({ readonly type: "paused" } & Action)
+  /** `error` is present if a batch of this run has just paused the pipeline. */
+  | ({ readonly type: "paused"; readonly error?: ErrorRecord; readonly cause?: string } & Pause)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };
 

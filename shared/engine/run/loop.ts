@@ -5,6 +5,7 @@ import { besides } from "../first-cause.ts";
 import type { PlannedBatch, PlanResult } from "../plan.ts";
 import type { PlannedStage } from "../plan-stage.ts";
 import type { Batch } from "../ports/ledger.ts";
+import type { Pause } from "../ports/manual-operations.ts";
 import type { BatchProgress } from "../ports/records.ts";
 import type { RunEvent } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -127,7 +128,7 @@ class Run {
     onEvent({
       type: "waiting",
       error: error.toRecord(),
-      ...optional("cause", causeOf(error)?.split("\n")[0]),
+      ...causeLine(error),
       failures: this.#failures,
       at: ports.runtime.now() + delay,
     });
@@ -137,7 +138,7 @@ class Run {
 
   #count({ outcome, rows = 0 }: Round): void {
     const { totals } = this;
-    const isIdle = outcome === "idle" || outcome === "paused";
+    const isIdle = outcome === "idle" || outcome === "paused" || outcome === "pausedByFailures";
     this.totals = {
       batches: totals.batches + (outcome === "committed" || outcome === "unacknowledged" ? 1 : 0),
       idle: isIdle ? totals.idle + 1 : 0,
@@ -162,7 +163,8 @@ class Run {
       onEvent({ type: "paused", ...planned.paused });
       // While a periodic run waits for the end of a pause, its lease would block manual operations.
       await ports.ledger.release(planned.fence);
-      return { outcome: "paused" };
+      const error = pausedError(this.#control.pipeline, planned.paused);
+      return error === undefined ? { outcome: "paused" } : { outcome: "pausedByFailures", error };
     }
     const why = planned.targetExists ? ({ targetExists: true } as const) : {};
     onEvent({ type: "idle", ...optional("latest", planned.latest), ...why });
@@ -222,7 +224,11 @@ class Run {
     if (isCommitted) return { outcome, rows, ...optional("error", errorAfterCommit(ended)) };
     // As in Spark, an error of the sink's metrics after the abort replaces that of a task.
     const error = ended.failure ?? failure ?? recordedAbortError(ended.batch);
-    return { outcome, error: withWayOut(error, ended.batch) };
+    if (ended.paused === undefined) return { outcome, error: withWayOut(error, ended.batch) };
+    onEvent({ type: "paused", ...ended.paused, error: error.toRecord(), ...causeLine(error) });
+    // Until the next plan the lease would block the commands that end the pause.
+    await this.#control.ports.ledger.release(planned.fence).catch(() => undefined);
+    return { outcome: "pausedByFailures", error: withHint(error, wayOutOfPause(ended.batch)) };
   }
 }
 
@@ -233,13 +239,33 @@ interface StagesEnd {
   readonly last: PlannedBatch;
 }
 
+/** Returns the message of the user's own error, for the event that reports it. */
+function causeLine(error: MillraceError): { readonly cause?: string } {
+  return optional("cause", causeOf(error)?.split("\n")[0]);
+}
+
+/** Returns the error of a run that can do nothing, because a batch has paused the pipeline. */
+function pausedError(pipeline: string, { batchId, code, why }: Pause): MillraceError | undefined {
+  if (batchId === undefined || code === undefined) return undefined;
+  return new MillraceError("PIPELINE_PAUSED", `the pipeline is paused: ${why ?? code}`, {
+    where: { pipeline, batchId },
+    hint: wayOutOfPause({ pipeline, batchId }),
+  });
+}
+
+function wayOutOfPause({ pipeline, batchId }: Pick<Batch, "pipeline" | "batchId">): string {
+  return `The pipeline is paused. Correct what \`millrace batch ${batchId} ${pipeline}\` shows, then \`millrace resume ${pipeline}\`; or leave its rows out by \`millrace skip ${pipeline}\`, and resume then.`;
+}
+
 /** The error of a batch that was tried before also names the command that ends the batch. */
 function withWayOut(error: MillraceError, { pipeline, batchId, attempt }: Batch): MillraceError {
   if (attempt === 1 || /`millrace (?!run`)/.test(error.hint ?? "")) return error;
-  const before = error.hint === undefined ? "" : `${error.hint} `;
-  return error.with({
-    hint: `${before}This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`,
-  });
+  const wayOut = `This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`;
+  return withHint(error, wayOut);
+}
+
+function withHint(error: MillraceError, more: string): MillraceError {
+  return error.with({ hint: error.hint === undefined ? more : `${error.hint} ${more}` });
 }
 
 async function emitInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {

@@ -8,6 +8,8 @@ export type RunOutcome =
   /** There was no new data, or the batch was skipped because its target exists. */
   | "idle"
   | "paused"
+  /** The pipeline was paused by a batch that was aborted again and again. */
+  | "pausedByFailures"
   | "committed"
   /**
    * The batch is committed, but the source's `commit(end)` or the sink's `reportDriverMetrics()`
@@ -48,6 +50,7 @@ export function next(policy: RunPolicy, outcome: RunOutcome, count: RunCount): N
   const rounds: Readonly<Record<RunOutcome, Next>> = {
     idle: isPeriodic && count.idle < maxIdle ? "wait" : "end",
     paused: isPeriodic && count.idle < maxIdle ? "wait" : "end",
+    pausedByFailures: isPeriodic && count.idle < maxIdle ? "wait" : "fail",
     committed: count.batches >= maxBatches ? "end" : isPeriodic ? "wait" : "plan",
     unacknowledged: afterFailure,
     aborted: afterFailure,
@@ -70,7 +73,7 @@ export function errorAfterCommit({ unacknowledged, unreported }: FinalizeResult)
 export function outcomeOfBatch(
   found: BatchState,
   ended: FinalizeResult,
-): Exclude<RunOutcome, "idle" | "paused" | "interrupted" | "failed"> {
+): Extract<RunOutcome, "committed" | "unacknowledged" | "aborted" | "abortedBefore"> {
   if (ended.batch.state === "committed")
     return errorAfterCommit(ended) === undefined ? "committed" : "unacknowledged";
   return found === "aborting" ? "abortedBefore" : "aborted";

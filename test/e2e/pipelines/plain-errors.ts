@@ -37,4 +37,4 @@ class Api extends DataSource {
   }
 }
 
-export default pipeline("plain").readStream.format(Api).writeStream.format(ArrowTable);
+export default pipeline("plain").readStream.format(Api).writeStream.format(ArrowTable).pauseAfterAborts(2);
