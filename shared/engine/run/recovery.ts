@@ -9,7 +9,7 @@ export const LONGEST_WAIT_MILLISECONDS = 300_000;
  * it began with, and what a ledger or a sink lost comes back only by hand. All other errors may
  * pass, also those that the answer of a source caused: it may be another one the next time.
  */
-const FINAL: ReadonlySet<string> = new Set<ErrorCode>([
+export const FINAL: ReadonlySet<string> = new Set<ErrorCode>([
   // The pipeline and its options.
   "ARRANGEMENT_INVALID",
   "DATA_SOURCE_NOT_FOUND",
