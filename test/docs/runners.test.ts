@@ -107,9 +107,9 @@ describe("the recipes of docs/runners.md", () => {
       if (instruction === "COPY") copy(value, source, image);
       if (instruction === "RUN") runInImage(value, image);
     }
-    const valueOf = (name: string) => steps.find(([, instruction]) => instruction === name)?.[2] ?? "";
-    const env = { PATH: valueOf("ENV").replace("PATH=", "").replace("$PATH", "/usr/bin:/bin") };
-    const command = JSON.parse(valueOf("CMD")) as string[];
+    const argumentOf = (name: string) => steps.find(([, instruction]) => instruction === name)?.[2] ?? "";
+    const env = { PATH: argumentOf("ENV").replace("PATH=", "").replace("$PATH", "/usr/bin:/bin") };
+    const command = JSON.parse(argumentOf("CMD")) as string[];
     const done = steps.map(([, instruction]) => instruction);
     expect(new Set(done)).toEqual(
       new Set(["FROM", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "ENV", "CMD"]),

@@ -21,7 +21,7 @@ export async function pausesOfBatches(): Promise<readonly string[]> {
   ];
 }
 
-/** Returns after how many aborts of a batch the pipeline was paused; `undefined` if it never was. */
+/** Returns after how many aborts the pipeline was paused; `undefined` if it never was. */
 async function abortsUntilPaused(failure: Error): Promise<number | undefined> {
   let isFailing = false;
   let end = 1;

@@ -260,8 +260,8 @@ export function finished(
 }
 
 /**
- * Counts an abort by an error that will not pass. The last one that the pipeline allows pauses it in
- * the same step, unless it is paused already, and the count begins anew.
+ * Counts an abort by an error that will not pass. The last one that the pipeline allows pauses it
+ * in the same step, unless it is paused already, and the count begins anew.
  */
 function abortedAgain(
   fence: Fence,

@@ -1,7 +1,7 @@
 import { DataSource, DataSourceStreamReader, pipeline, type Row } from "millrace";
 import { ArrowTable } from "millrace/connectors/arrow-table";
 
-/** Rows of an API, read as most people do: with `fetch`, and errors that say nothing to a program. */
+/** Rows of an API, read as most people do: by `fetch`, with errors that tell a program nothing. */
 const API = process.env["API"] ?? "";
 
 type Position = { readonly n: number };
