@@ -10,7 +10,7 @@ import { EngineWorld } from "../../support/engine.ts";
 
 const down = new Error("connect ECONNREFUSED");
 
-/** A run on an interval whose plans find nothing new. `faults` has the errors of those that fail. */
+/** A run on an interval whose plans find nothing new. `faults` has the errors of failed plans. */
 class PeriodicRun {
   readonly clock = new Clock();
   readonly events: RunEvent[] = [];
