@@ -68,6 +68,8 @@ async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   const execution = new Execution(event, opened, trigger);
   const planned = await execution.plan(input.target);
   if (planned === undefined) return done(WHY_DONE.refused);
+  const isPausedByBatch = planned.kind === "paused" && planned.paused.batchId !== undefined;
+  metrics.addMetric(METRIC.pipelinePaused, MetricUnit.Count, isPausedByBatch ? 1 : 0);
   if (planned.kind === "batch") return await execution.work(planned, input);
   await opened.ports.ledger.release(planned.fence);
   if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);

@@ -113,6 +113,13 @@ export class LocalSteps implements RunSteps {
     return await finalize(sessions, ports, { run, failure: failure?.toRecord(), watching });
   }
 
+  async recover(): Promise<void> {
+    const { sessions, ports } = this.#parts;
+    // The next plan makes a new reader.
+    await sessions.source.stop();
+    if (this.#fence !== undefined) await ports.ledger.release(this.#fence).catch(() => undefined);
+  }
+
   /**
    * Releases the run's resources. Errors are ignored because the run's result is already reported.
    * Attempts that another one has overtaken get their time to stop.

@@ -83,7 +83,7 @@ export {
   type ReadStream,
   StreamPipeline,
 } from "./contract/pipeline.ts";
-export type { PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
+export type { PauseAfterAborts, PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
 export type { Source } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,

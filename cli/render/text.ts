@@ -49,6 +49,25 @@ export function formatTime(time: number | string): string {
   return new Date(time).toISOString().replace(/T(.*)\.\d+Z/, " $1Z");
 }
 
+/** Formats the time of day where the command runs: `03:12:05`. */
+export function formatTimeOfDay(time: number): string {
+  return parts(new Date(time), "getHours", "getMinutes", "getSeconds").join(":");
+}
+
+/** Formats the day where the command runs: `2026-11-21`. */
+export function formatDay(time: number): string {
+  const date = new Date(time);
+  const [day] = parts(date, "getDate");
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${day}`;
+}
+
+function parts(
+  date: Date,
+  ...names: readonly ("getDate" | "getHours" | "getMinutes" | "getSeconds")[]
+): string[] {
+  return names.map((name) => String(date[name]()).padStart(2, "0"));
+}
+
 /** Formats an action: `by ann@desk at 2026-11-21 03:00:00Z (the source is down)`. */
 export function describeAction({
   by,

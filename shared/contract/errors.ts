@@ -54,6 +54,8 @@ export interface ErrorRecord {
   readonly where: ErrorLocation;
   /** What the user should do. */
   readonly hint?: string;
+  /** True if the same call may succeed later. */
+  readonly retryable?: true;
   /** Errors that came after this one, for example from cleaning up. */
   readonly also?: readonly ErrorRecord[];
 }
@@ -137,12 +139,13 @@ export class MillraceError extends Error {
   }
 }
 
-function recordOf({ code, message, where = {}, hint, also = [] }: ErrorParts): ErrorRecord {
+function recordOf({ code, message, where = {}, hint, retryable, also = [] }: ErrorParts): ErrorRecord {
   return {
     code,
     message,
     where,
     ...(hint === undefined ? {} : { hint }),
+    ...(retryable === true ? { retryable } : {}),
     ...(also.length === 0 ? {} : { also: also.map(recordOf) }),
   };
 }

@@ -18,6 +18,9 @@ export interface StallPolicy {
   readonly fail: boolean;
 }
 
+/** After how many aborts of one batch a pipeline is paused. */
+export type PauseAfterAborts = number | "never";
+
 /** All settings of a pipeline. */
 export interface PipelineDefinition {
   /** Name of the pipeline. It identifies the pipeline in the ledger. */
@@ -44,4 +47,6 @@ export interface PipelineDefinition {
   readonly badRows?: BadRowPolicy;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
+  /** The number set by `.pauseAfterAborts()`. */
+  readonly pausesAfter?: PauseAfterAborts;
 }

@@ -3,11 +3,11 @@ import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
-import { MillraceError } from "./errors.ts";
+import { MillraceError, show } from "./errors.ts";
 import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
-import type { PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
+import type { PauseAfterAborts, PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
 import { Source, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
 import type { RowCommand } from "./row-command.ts";
@@ -36,6 +36,7 @@ const SETTINGS: ReadonlySet<string> = new Set<keyof PipelineDefinition>([
   "schemaChange",
   "badRows",
   "stall",
+  "pausesAfter",
 ]);
 
 const SHORTEST_STALL_MILLISECONDS = 1000;
@@ -78,6 +79,8 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
    * minutes.
    */
   readonly stall?: StallPolicy;
+  /** The number set by `.pauseAfterAborts()`. A pipeline without one is paused after 10 aborts. */
+  readonly pausesAfter?: PauseAfterAborts;
   /**
    * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
    */
@@ -137,6 +140,16 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
    */
   stallAfter(after: string, { fail = false }: { readonly fail?: boolean } = {}): this {
     return this.with({ stall: checkStall({ after, fail }) });
+  }
+
+  /**
+   * Pauses the pipeline when one batch was aborted so many times by errors that will not pass, such
+   * as a row that does not fit the schema. Errors that may pass, such as an outage, never count.
+   * Aborts count anew for other code, and after `millrace resume`. The default is 10. Throws
+   * `PAUSE_AFTER_ABORTS_INVALID`.
+   */
+  pauseAfterAborts(aborts: PauseAfterAborts): this {
+    return this.with({ pausesAfter: checkPauseAfterAborts(aborts) });
   }
 
   /** Returns a copy of the pipeline with these settings changed. */
@@ -327,6 +340,17 @@ export function pipeline(name: string): PipelineStart {
       });
     },
   };
+}
+
+function checkPauseAfterAborts(aborts: PauseAfterAborts): PauseAfterAborts {
+  if (aborts === "never" || (Number.isSafeInteger(aborts) && aborts > 0)) return aborts;
+  throw new MillraceError(
+    "PAUSE_AFTER_ABORTS_INVALID",
+    `a pipeline cannot be paused after ${show(aborts)} aborts`,
+    {
+      hint: 'Give a whole number from 1 on, or "never".',
+    },
+  );
 }
 
 /** Returns `stall` if its duration is valid and at least 1 second. Throws `DURATION_INVALID`. */

@@ -8,21 +8,23 @@ import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
 import { besides, isLost, withSuppressed } from "./first-cause.ts";
+import { lastingFailureOf } from "./lasting-failure.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome } from "./ports/ledger.ts";
-import type { BatchProgress } from "./ports/records.ts";
+import type { Pause } from "./ports/manual-operations.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { isBeforeWrite } from "./ports/stages.ts";
 import type { BatchState } from "./ports/states.ts";
 import type { Task } from "./ports/tasks.ts";
+import { pauseBy } from "./ports/transitions.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { transitionOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { SinkWrite } from "./sessions/sink-write.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
-import { metricValues, shownMetrics } from "./write-metrics.ts";
+import { reportMetrics } from "./write-metrics.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -37,6 +39,8 @@ export interface FinalizeResult {
   readonly batch: Batch;
   /** The error of the sink because of which the batch was aborted. */
   readonly failure?: MillraceError;
+  /** Present if the abort has paused the pipeline. */
+  readonly paused?: Pause;
   /**
    * The error of the source's `commit(end)`. The batch is committed anyway, and the next run calls
    * `commit(end)` again before it does anything else.
@@ -73,6 +77,8 @@ interface AttemptState {
   readonly failure?: MillraceError;
   /** Why the sink could not report its metrics. */
   readonly unreported?: MillraceError;
+  /** The pause that came with the abort. */
+  readonly paused?: Pause;
 }
 
 /** Handles a batch in one state. Returns the next state, or the result of `finalize`. */
@@ -90,7 +96,9 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
   committing: commitBatch,
   aborting: abortBatch,
   committed: acknowledgeToSource,
-  aborted: async (_, { batch, failure }) => ({ end: failure === undefined ? { batch } : { batch, failure } }),
+  aborted: async (_, { batch, failure, paused }) => ({
+    end: { batch, ...optional("failure", failure), ...optional("paused", paused) },
+  }),
 };
 
 /**
@@ -247,32 +255,16 @@ async function abortBatch(
   const reported = await reportMetrics(write, { batch, tasks });
   if (failed !== undefined)
     throw withSuppressed(failed.error, reported.error === undefined ? [] : [reported.error]);
-  const aborted = await finish(finalizer, batch, {
+  const outcome: Outcome = {
     ...outcomeOf(ports, tasks, reported.shown),
+    ...optional("lasting", lastingFailureOf(sessions.pipeline, batch)),
     to: "aborted",
-  });
-  // As in Spark, an error of the metrics replaces the error of the batch.
-  return {
-    next: { ...attempt, tasks, batch: aborted, ...optional("failure", reported.error ?? attempt.failure) },
   };
-}
-
-/** Asks the sink for its metrics, after a commit or an abort. */
-async function reportMetrics(
-  write: SinkWrite,
-  { batch, tasks }: AttemptState,
-): Promise<{ readonly shown: Pick<BatchProgress, "metrics">; readonly error?: MillraceError }> {
-  const where = batchLocation(batch);
-  let shown: Pick<BatchProgress, "metrics"> = {};
-  try {
-    // If the driver's metrics fail, those of the tasks are shown.
-    shown = shownMetrics(write.metrics, tasks, {}, where);
-    const driver = metricValues(write.metrics, await write.reportDriverMetrics(), where);
-    return { shown: shownMetrics(write.metrics, tasks, driver, where) };
-  } catch (error) {
-    if (!MillraceError.is(error)) throw error;
-    return { shown, error };
-  }
+  const paused = pauseBy(batch, outcome);
+  const aborted = await finish(finalizer, batch, outcome);
+  // As in Spark, an error of the metrics replaces the error of the batch.
+  const failure = optional("failure", reported.error ?? attempt.failure);
+  return { next: { ...attempt, tasks, batch: aborted, ...failure, ...optional("paused", paused) } };
 }
 
 /**

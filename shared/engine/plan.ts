@@ -10,7 +10,7 @@ import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
 import { checkPartitions } from "./partitions-file.ts";
 import type { Batch, BatchRun, Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
-import type { Action } from "./ports/manual-operations.ts";
+import type { Pause } from "./ports/manual-operations.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -83,7 +83,7 @@ export type PlanResult =
       /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: boolean;
     }
-  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
+  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Pause };
 
 /**
  * Acquires the lease, finishes the acknowledgement that an earlier run left, and then resumes the

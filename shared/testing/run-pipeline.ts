@@ -171,8 +171,14 @@ class KitSteps implements RunSteps {
     const trigger = triggerOf(pipeline, undefined);
     const interval = intervalOf(trigger);
     const policy = await askPolicy(sessions.source, triggerKind(trigger), { interval });
-    const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
-    if (options.retryQuarantine === true) return { readsAll: false, maxBatches: 1, maxIdle: 0 };
+    const bounds = {
+      ...(interval === undefined ? {} : { interval }),
+      maxIdle: MAX_IDLE,
+      // A test is told of the first failure.
+      outlivesFailures: false,
+    };
+    if (options.retryQuarantine === true)
+      return { readsAll: false, maxBatches: 1, maxIdle: 0, outlivesFailures: false };
     if (options.batches !== undefined && pipeline.saveMode === undefined)
       return { readsAll: false, maxBatches: options.batches, ...bounds };
     return { maxBatches: interval === undefined ? MAX_BATCHES : 1, ...policy, ...bounds };

@@ -67,6 +67,7 @@ describe("MillraceError", () => {
       message: "row 2 is wrong",
       where: { row: 2, field: "a" },
       hint: "look",
+      retryable: true,
     });
     expect(Object.keys(new MillraceError("UNEXPECTED", "x").toRecord())).toEqual([
       "code",

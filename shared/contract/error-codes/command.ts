@@ -107,6 +107,10 @@ export const COMMAND = {
     means: "`.onSchemaChange()` of something else than `fail`, `evolve` and `ignore`",
     do: "one of the three",
   },
+  PAUSE_AFTER_ABORTS_INVALID: {
+    means: "`.pauseAfterAborts()` of something else than a whole number from 1 on, or `never`",
+    do: "correct it",
+  },
   SAVE_MODE_NOT_SUPPORTED: {
     means:
       "`errorifexists`, the default, or `ignore`, to a sink that cannot tell whether its target is there",

@@ -18,7 +18,7 @@ export function boundedError(error: ErrorRecord): ErrorRecord {
   return { ...bounded(first, MESSAGE_BYTES), ...(kept === undefined ? {} : { also: kept }) };
 }
 
-function bounded({ code, message, where, hint }: ErrorRecord, messageBytes: number): ErrorRecord {
+function bounded({ code, message, where, hint, retryable }: ErrorRecord, messageBytes: number): ErrorRecord {
   return {
     code: cut(code, WHERE_BYTES),
     message: cut(message, messageBytes),
@@ -29,6 +29,7 @@ function bounded({ code, message, where, hint }: ErrorRecord, messageBytes: numb
       ]),
     ),
     ...(hint === undefined ? {} : { hint: cut(hint, Math.min(HINT_BYTES, messageBytes)) }),
+    ...(retryable === undefined ? {} : { retryable }),
   };
 }
 

@@ -3,7 +3,7 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
-import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
+import type { Action, Adoption, JournalEntry, Pause, Rewind, Skip } from "./manual-operations.ts";
 import type { BatchProgress, Planning, Unacknowledged } from "./records.ts";
 import type { BatchState } from "./states.ts";
 import type { CommitAuthorization, CommitClaim, RunningTask, Task, TaskKey } from "./tasks.ts";
@@ -70,7 +70,7 @@ export interface Head {
   /** The newest batch that sent quarantined rows again. Those of batches before it are done. */
   readonly lastRetryBatchId?: number;
   /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
-  readonly paused?: Action;
+  readonly paused?: Pause;
 }
 
 /** A batch, with the state of its latest attempt. */
@@ -119,6 +119,11 @@ export interface Batch {
   readonly exchanges?: Exchanges;
   /** Why the attempt was aborted, or why it has not ended yet. */
   readonly error?: ErrorRecord;
+  /**
+   * Number of aborts by errors that will not pass, since the code of the batch changed and since
+   * they last paused the pipeline. Absent for none.
+   */
+  readonly lastingFailures?: number;
 }
 
 /**
@@ -252,12 +257,21 @@ export interface Decision {
   readonly error?: ErrorRecord;
 }
 
+/** An error that will not pass, which aborts an attempt. */
+export interface LastingFailure {
+  readonly code: string;
+  /** The abort with this number pauses the pipeline. Absent if none does. */
+  readonly pausesAfter?: number;
+}
+
 export interface Outcome {
   readonly to: "committed" | "aborted";
   readonly progress: BatchProgress;
   readonly now: number;
   /** Stored in the head until the next commit. */
   readonly lastCommit?: JsonValue;
+  /** Present if the attempt is aborted by an error that will not pass. */
+  readonly lasting?: LastingFailure;
   /** The sink's items to write in the same transaction, at most `limits.maxSinkItems`. */
   readonly sinkItems?: readonly TransactionItem[];
 }

@@ -9,7 +9,7 @@ import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action, JournalEntry } from "../../engine/ports/manual-operations.ts";
+import type { Action, JournalEntry, Pause } from "../../engine/ports/manual-operations.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 
@@ -202,7 +202,7 @@ export function headOf(item: Item): Head {
       : {
           unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
         }),
-    ...optional("paused", parsed<Action>(head["pausedAs"])),
+    ...optional("paused", parsed<Pause>(head["pausedAs"])),
     ...optional("formerIncarnations", head.formerIncarnations),
     ...optional("identity", parsed<PipelineIdentity>(head.identity)),
     ...optional("lastInSink", parsed<BatchIdentity>(head.lastInSink)),

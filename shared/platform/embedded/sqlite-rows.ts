@@ -3,7 +3,7 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action } from "../../engine/ports/manual-operations.ts";
+import type { Action, Pause } from "../../engine/ports/manual-operations.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
 /** A row, or some of its columns. */
@@ -68,7 +68,7 @@ export function headOf(row: Row): Head {
     ...optional("openBatchId", number(row["open_batch_id"])),
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
-    ...optional("paused", json<Action>(row["paused"])),
+    ...optional("paused", json<Pause>(row["paused"])),
     ...optional("formerIncarnations", json<readonly string[]>(row["former_incarnations"])),
     ...optional("identity", json<PipelineIdentity>(row["identity"])),
     ...optional("lastInSink", json<BatchIdentity>(row["last_in_sink"])),
@@ -105,6 +105,7 @@ export function batchRow(batch: Batch): Row {
     table_write: text(batch.write),
     exchanges: text(batch.exchanges),
     is_retry: batch.isRetry === true ? 1 : null,
+    lasting_failures: batch.lastingFailures ?? null,
   };
 }
 
@@ -134,5 +135,6 @@ export function batchOf(row: Row): Batch {
     ...optional("write", json<TableWrite>(row["table_write"])),
     ...optional("exchanges", json<Exchanges>(row["exchanges"])),
     ...(row["is_retry"] === 1 ? { isRetry: true } : {}),
+    ...optional("lastingFailures", number(row["lasting_failures"])),
   };
 }

@@ -120,6 +120,7 @@ ALTER TABLE heads ADD COLUMN quarantined_rows INTEGER;
 ALTER TABLE heads ADD COLUMN last_retry_batch_id INTEGER;
 ALTER TABLE batches ADD COLUMN is_retry INTEGER;
 `;
+const LASTING_FAILURES = "ALTER TABLE batches ADD COLUMN lasting_failures INTEGER";
 
 /** Returns the SQL that adds the stage to the key of a table. It is -1 for tasks that write. */
 function withStages(table: string, columns: string): string {
@@ -156,4 +157,5 @@ export const MIGRATIONS: readonly string[] = [
   WRITES,
   EXCHANGES,
   QUARANTINE,
+  LASTING_FAILURES,
 ];
