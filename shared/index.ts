@@ -1,4 +1,11 @@
 export type { Arrangement } from "./contract/arrangement.ts";
+export {
+  type BadContent,
+  BadRow,
+  type BadRowPolicy,
+  type BadRowSink,
+  type OnBadRow,
+} from "./contract/bad-rows.ts";
 export type { BatchIdentity, CommittedBatch } from "./contract/batch-identity.ts";
 export { DataSourceReader } from "./contract/batch-reader.ts";
 export {
@@ -115,6 +122,7 @@ export {
   type RowSource,
   SimpleDataSourceStreamReader,
   type SimpleRead,
+  type SupportsBadRows,
   type SupportsSetAside,
   type SupportsTriggerAvailableNow,
 } from "./contract/stream-reader.ts";

@@ -15,7 +15,7 @@ export interface BadRowPolicy {
 }
 
 /**
- * What is known of a bad row: the row, as a reader yielded it, or what it was to be read from, such
+ * The content of a bad row: the row, as a reader yielded it, or what it was to be read from, such
  * as the text of a line.
  */
 export type BadContent = { readonly row: unknown } | { readonly raw: unknown };

@@ -16,7 +16,7 @@ import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
-import { recordBatch } from "./record-batch.ts";
+import { type NextBatch, recordBatch } from "./record-batch.ts";
 import { type PlanOptions, range, resume } from "./resume.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
@@ -152,16 +152,6 @@ async function planWithFence(
     resumed: false,
     ...reported,
   };
-}
-
-/** Result of planning the next batch. */
-export interface NextBatch {
-  /** `undefined` when there is no new data. */
-  readonly batch?: Batch;
-  readonly latest?: Offset;
-  readonly warning?: MillraceError;
-  readonly targetExists?: boolean;
-  readonly durationMs: Planning["durationMs"];
 }
 
 interface NextBatchOptions extends PlanOptions {

@@ -1,15 +1,27 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { encodeFile } from "../arrow/ipc-file.ts";
+import type { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import { recordedSchema } from "./batch-schema.ts";
 import { planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Batch, Fence, Head } from "./ports/ledger.ts";
+import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Latest } from "./sessions/planner.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { exchangesOf, plannedStages } from "./stage.ts";
+
+/** Result of planning the next batch. */
+export interface NextBatch {
+  /** `undefined` when there is no new data. */
+  readonly batch?: Batch;
+  readonly latest?: Offset;
+  readonly warning?: MillraceError;
+  readonly targetExists?: boolean;
+  readonly durationMs: Planning["durationMs"];
+}
 
 /** Everything that is known about a batch before it is recorded. */
 export interface Draft {

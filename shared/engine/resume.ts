@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
-import { retryPartitions } from "./bad-rows/plan-retry.ts";
+import { retryPartitions } from "./bad-rows/retry-partitions.ts";
 import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
 import { finishedExchanges, finishedTasks } from "./lost-tasks.ts";
 import { batchLocation } from "./messages.ts";

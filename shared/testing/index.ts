@@ -1,3 +1,4 @@
+export type { QuarantinedRow } from "../engine/bad-rows/quarantine.ts";
 export { checkSink } from "./check-sink.ts";
 export { checkSource } from "./check-source.ts";
 export type { CheckSinkOptions, ReadBackContext } from "./checks/sink/subject.ts";

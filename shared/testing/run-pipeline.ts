@@ -66,7 +66,7 @@ export interface PipelineRun {
   readonly batches: readonly CommittedBatch[];
   /** The rows of the committed batches. */
   readonly rows: readonly NamedRow[];
-  /** The quarantined rows that were not sent again: why, and the row or what it was to be read from. */
+  /** The quarantined rows that were not sent again. */
   readonly quarantine: readonly QuarantinedRow[];
   /** The start of the next batch; missing if the pipeline has no offset yet. */
   readonly offset?: Offset;

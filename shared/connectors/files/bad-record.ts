@@ -3,8 +3,9 @@ import type { Row } from "../../contract/stream-reader.ts";
 import { MalformedRowError } from "../kit/malformed.ts";
 
 /**
- * What is kept of a record from which no row could be made: its file, and its line (`jsonl`), or
- * the texts of its fields by column, or of all of them if their number is wrong (`csv`).
+ * The parts of a record that are kept if no row could be made of it: its file, and its line
+ * (`jsonl`), or the texts of its fields by column, or of all of them if their number is wrong
+ * (`csv`).
  */
 export type RecordContent =
   | { readonly file: string; readonly line: string }

@@ -1,22 +1,13 @@
 import { MillraceError } from "../../contract/errors.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
-import type { NextBatch } from "../plan.ts";
 import type { Fence, Head } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
-import { recordBatch } from "../record-batch.ts";
+import { type NextBatch, recordBatch } from "../record-batch.ts";
 import type { PlanOptions } from "../resume.ts";
 import type { Sessions } from "../sessions/open-sessions.ts";
 import { checkSinkPosition } from "../sink-position.ts";
 import { checkExchanges } from "../stage.ts";
-import { quarantinedBatches, quarantineFiles } from "./quarantine.ts";
-
-/** Files of quarantined rows that one task sends again. */
-export interface RetryPartition {
-  readonly files: readonly { readonly batchId: number; readonly key: string }[];
-}
-
-/** More files than this share tasks. */
-const MAX_TASKS = 1_000;
+import { retryPartitions } from "./retry-partitions.ts";
 
 /**
  * Plans a batch that sends the quarantined rows again. It starts and ends at the current offset.
@@ -43,17 +34,6 @@ export async function planRetry(
   const latest = { end: start };
   const draft = { ...plan, planned, schema, partitions, start, latest, reported: {}, code, isRetry: true };
   return { batch: await recordBatch(ports, fence, head, draft), durationMs: {} };
-}
-
-/** Returns the quarantined rows of a pipeline as partitions. */
-export async function retryPartitions(ports: Ports, pipeline: string): Promise<readonly RetryPartition[]> {
-  const files: RetryPartition["files"][number][] = [];
-  for (const batch of await quarantinedBatches(ports.ledger, pipeline))
-    for (const key of await quarantineFiles(ports.store, batch)) files.push({ batchId: batch.batchId, key });
-  const size = Math.ceil(files.length / MAX_TASKS);
-  return Array.from({ length: Math.ceil(files.length / Math.max(1, size)) }, (_, i) => ({
-    files: files.slice(i * size, (i + 1) * size),
-  }));
 }
 
 /** A batch that replaces the target would leave only the rows of the retry. */

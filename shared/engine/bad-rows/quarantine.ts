@@ -6,7 +6,9 @@ import type { Batch, Ledger } from "../ports/ledger.ts";
 
 /** A row that is kept beside its batch. Values are encoded by `encodeContent`. */
 export interface QuarantinedRow {
+  /** Id of the batch that left it out. */
   readonly batchId: number;
+  /** Why it could not be written, and where it was found. */
   readonly reason: ErrorRecord;
   /** The row as the reader yielded it. */
   readonly row?: unknown;

@@ -5,8 +5,8 @@ import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
 import { decodeContent } from "./content.ts";
-import type { RetryPartition } from "./plan-retry.ts";
 import { quarantineRows } from "./quarantine.ts";
+import type { RetryPartition } from "./retry-partitions.ts";
 
 type Item = Row | BadRow | unknown;
 

@@ -5,7 +5,7 @@ import { type BadRow, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
-import type { RetryPartition } from "../bad-rows/plan-retry.ts";
+import type { RetryPartition } from "../bad-rows/retry-partitions.ts";
 import { retriedRows, retriedSource } from "../bad-rows/retry-rows.ts";
 import { filterRows } from "../filters.ts";
 import type { PlannedTask } from "../partitions-file.ts";
