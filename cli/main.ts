@@ -12,6 +12,7 @@ import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
 import { skipCommand } from "./commands/skip.ts";
 import { statusCommand } from "./commands/status.ts";
+import { checkCommand } from "./commands/status-check.ts";
 import { addTableCommands } from "./commands/table-group.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
@@ -23,6 +24,9 @@ import { printJson, printText, tellLine, tellText, watchOutput } from "./render/
 
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has the pipeline, 130 interrupted, 143 terminated.`;
+
+const CHECK_EXIT_CODES = `
+Exit codes with --check: 0 all is well, 11 late, 12 paused, 13 failing; of several pipelines the highest.`;
 
 /** Runs the command line and sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -115,7 +119,17 @@ function addInspectCommands(command: Command): void {
   withTargetOptions(command.command("status"))
     .description("where a pipeline is, or all are")
     .argument("[pipeline]")
-    .action(statusCommand);
+    .option("--check", "one line a pipeline, and an exit code for monitoring")
+    .addOption(
+      new Option("--late-after <duration>", "with --check: call a pipeline late that stood still for so long")
+        .argParser(duration)
+        .implies({ check: true }),
+    )
+    .addHelpText("after", CHECK_EXIT_CODES)
+    .action(async (pipeline: string | undefined, { check, ...flags }) => {
+      if (check) process.exitCode = await checkCommand(pipeline, flags);
+      else await statusCommand(pipeline, flags);
+    });
   withTargetOptions(command.command("batches"))
     .description("the newest batches of a pipeline, or of all")
     .argument("[pipeline]")

@@ -69,7 +69,8 @@ async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   const planned = await execution.plan(input.target);
   if (planned === undefined) return done(WHY_DONE.refused);
   if (planned.kind === "batch") return await execution.work(planned, input);
-  await opened.ports.ledger.release(planned.fence);
+  const { ledger, runtime } = opened.ports;
+  await ledger.release(planned.fence, planned.kind === "idle" ? { idleAt: runtime.now() } : {});
   if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
   return done(WHY_DONE[planned.kind]);
 }
