@@ -78,7 +78,10 @@ function addRunCommands(command: Command): void {
     .description(
       "run a pipeline here, on the ledger and the store in --home; or start a deployed one and follow it",
     )
-    .argument("[pipeline]", "the file whose default export is the pipeline; with --stack its name")
+    .argument(
+      "[pipeline]",
+      "the file whose default export is the pipeline, or the name of one that has run here or is deployed",
+    )
     .option("--once", "one batch")
     .option("--available-now", "batches until all that was there at the start is read")
     .addOption(

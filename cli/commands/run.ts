@@ -1,11 +1,10 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { Home } from "../../local/home.ts";
-import { loadPipeline } from "../../local/load-pipeline.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/trigger.ts";
-import type { Definition } from "../definitions.ts";
+import { type Definition, loadDefinition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { processGuard } from "../process-guard.ts";
@@ -43,15 +42,11 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
     return await runDeployed(stack, found, { reason: "run", ...trigger }, flags);
   }
   if (pipeline === undefined) {
-    throw new MillraceError("USAGE", "missing required argument: the file that exports the pipeline", {
+    throw new MillraceError("USAGE", "missing required argument: the pipeline's file, or its name", {
       hint: "millrace run pipeline.ts, or for one that is deployed: millrace run --stack NAME",
     });
   }
-  return await runLocally(
-    async () => ({ pipeline: await loadPipeline(pipeline), entry: pipeline }),
-    asked,
-    flags,
-  );
+  return await runLocally(() => loadDefinition(new Home(flags.home), pipeline), asked, flags);
 }
 
 /** Runs a pipeline locally. Returns the exit code. */
