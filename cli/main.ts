@@ -94,6 +94,7 @@ function addRunCommands(command: Command): void {
     .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
+    .addOption(noLog())
     .addHelpText("after", EXIT_CODES)
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
@@ -106,6 +107,7 @@ function addRunCommands(command: Command): void {
     .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
+    .addOption(noLog())
     .action(async (pipeline: string, flags) => {
       process.exitCode = await replayCommand(pipeline, flags);
     });
@@ -224,6 +226,9 @@ const stallAfter = () =>
     .conflicts("stack");
 const failStalled = () =>
   new Option("--fail-stalled", "fail the task of a partition that has stalled").conflicts("stack");
+
+const noLog = () =>
+  new Option("--no-log", "keep no log of the run in the home; also MILLRACE_LOG=off").conflicts("stack");
 
 /** Adds the flags that choose a home, a stack or a table. */
 function withTargetOptions(command: Command): Command {

@@ -1,14 +1,16 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { Home } from "../../local/home.ts";
+import { Home, runtime } from "../../local/home.ts";
+import { RunLog, secretsOf } from "../../local/run-log.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import type { Pipeline } from "../../shared/contract/pipeline.ts";
 import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/trigger.ts";
 import { type Definition, loadDefinition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
 import { Interruption } from "../interruption.ts";
 import { processGuard } from "../process-guard.ts";
-import { viewOf } from "../render/run-view.ts";
+import { type RunView, viewOf } from "../render/run-view.ts";
 import { reserveStdout } from "../render/terminal.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
@@ -22,6 +24,8 @@ export interface LocalRunFlags {
   readonly stallAfter?: string;
   readonly failStalled?: boolean;
   readonly json?: boolean;
+  /** False with `--no-log`. */
+  readonly log?: boolean;
 }
 
 interface RunFlags extends LocalRunFlags, TargetFlags {
@@ -57,13 +61,16 @@ export async function runLocally(
 ): Promise<number> {
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
   const restoreStdout = reserveStdout();
+  let log: RunLog | undefined;
   try {
     const { pipeline, entry } = await load();
     const view = viewOf(flags);
+    const home = new Home(flags.home);
+    log = openLog(home, pipeline, flags, view);
     await run({
       pipeline,
       entry: resolve(entry),
-      home: new Home(flags.home),
+      home,
       trigger: triggerOf(pipeline, trigger),
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
@@ -74,13 +81,30 @@ export async function runLocally(
       },
       signal: interruption.signal,
       crash: processGuard.signal,
-      onEvent: (event) => view.show(event),
+      onEvent(event) {
+        view.show(event);
+        log?.event(event);
+      },
     });
     return interruption.exitCode ?? EXIT.ok;
+  } catch (error) {
+    log?.error(error);
+    throw error;
   } finally {
     interruption.end();
     restoreStdout();
   }
+}
+
+/** Returns the log of the run, or `undefined` if it is turned off. */
+function openLog(home: Home, pipeline: Pipeline, flags: LocalRunFlags, view: RunView): RunLog | undefined {
+  if (flags.log === false || runtime.env["MILLRACE_LOG"] === "off") return undefined;
+  return new RunLog({
+    path: home.logPath(pipeline.name),
+    secrets: secretsOf(pipeline, runtime.env),
+    now: runtime.now,
+    onFailed: (error) => view.show({ type: "warning", error: error.toRecord() }),
+  });
 }
 
 function askedTrigger(flags: RunFlags): Trigger | undefined {
