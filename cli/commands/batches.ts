@@ -10,6 +10,7 @@ import type { RunningTask, Task } from "../../shared/engine/ports/tasks.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
 import { errorFields } from "../render/batch-error.ts";
+import { fitTable } from "../render/fit-table.ts";
 import { publicRunning, publicTask, runningOf } from "../render/partition.ts";
 import { printable, printJson, printLine } from "../render/terminal.ts";
 import {
@@ -20,7 +21,6 @@ import {
   formatFields,
   formatOffset,
   formatRate,
-  formatTable,
   formatTime,
 } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -172,15 +172,16 @@ function andMore(text: string, more: number): string {
 type Details = ReturnType<typeof detailsOf>;
 
 function taskTable(tasks: Details["tasks"]): string {
-  return formatTable(
+  return fitTable(
     ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
     tasks.map((task) => [...figureCells(task), formatValue(task.value)]),
+    { cut: ["value"], drop: ["rows/s"] },
   );
 }
 
 /** Formats the running tasks with their last reported progress. */
 function runningTable(running: Details["running"]): string {
-  return formatTable(
+  return fitTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
       ...figureCells(task),
@@ -189,6 +190,7 @@ function runningTable(running: Details["running"]): string {
       `${formatDuration(task.ageMilliseconds)} ago`,
       formatValue(task.value),
     ]),
+    { cut: ["value"], drop: ["rows/s", "bytes", "task attempt"] },
   );
 }
 

@@ -14,8 +14,9 @@ export function errorFields(error: ErrorRecord, logged: LoggedError | undefined)
   const { code, message, where, origin, hint } = error;
   const fields: [string, string][] = [["error", `${code}: ${printable(message)}`]];
   // Pipeline and batch are in the first line.
-  const place = describePlace({ ...where, pipeline: undefined, batchId: undefined });
-  if (place !== "") fields.push(["where", place]);
+  const { pipeline: _pipeline, batchId: _batchId, ...place } = where;
+  const places = describePlace(place);
+  if (places !== "") fields.push(["where", places]);
   if (origin !== undefined) {
     const status = origin.status === undefined ? undefined : `status ${origin.status}`;
     fields.push([

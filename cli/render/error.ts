@@ -33,9 +33,7 @@ export function formatError(thrown: unknown): Text {
 }
 
 /** Formats where an error happened: `partition 3, row 17`. */
-export function describePlace(
-  where: { readonly [F in keyof ErrorLocation]?: ErrorLocation[F] | undefined },
-): string {
+export function describePlace(where: ErrorLocation): string {
   const places = PLACES.flatMap(([key, name]) => (where[key] === undefined ? [] : [`${name} ${where[key]}`]));
   return printable(places.join(", "));
 }

@@ -1,8 +1,9 @@
 import { runtime } from "../../local/home.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { describeEvent } from "./event.ts";
+import { fitTable } from "./fit-table.ts";
 import { printJson, printLine, statusLine, styled, type Text, tellLine } from "./terminal.ts";
-import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
+import { formatBytes, formatCount, formatDuration, formatOffset, formatRate } from "./text.ts";
 
 /**
  * Shows a run while it is active. Progress goes to stderr; the result, a table of batches, goes to
@@ -25,6 +26,8 @@ class TextView implements RunView {
   readonly #monotonic: () => number;
   /** The last `idle` or `paused` event. It is repeated at each interval but shown only once. */
   #waiting = "";
+  /** What retries have said. It is not said again, because the last error says it, too. */
+  readonly #said = new Set<string>();
   readonly #batches: BatchEvent[] = [];
   #batchStartedAt = 0;
   #lastDrawn = 0;
@@ -44,12 +47,21 @@ class TextView implements RunView {
 
   #showEvent(event: RunEvent): void {
     this.#remember(event);
-    const lines = describeEvent(event);
+    const lines = describeEvent(this.#unlessSaid(event));
     if (lines !== undefined) this.#line(lines);
     if (event.type === "progress") this.#drawBar(event);
     if (event.type !== "ended") return;
     this.#clearBar();
     if (this.#batches.length > 0) printLine(resultTable(this.#batches));
+  }
+
+  /** Shortens a retry for a reason that another one had. */
+  #unlessSaid(event: RunEvent): RunEvent {
+    if (event.type !== "retry") return event;
+    const reason = event.cause ?? event.error.message;
+    if (this.#said.has(reason)) return { ...event, cause: "as before" };
+    this.#said.add(reason);
+    return event;
   }
 
   /** Stores the data for the progress bar and the table. */
@@ -110,7 +122,7 @@ class TextView implements RunView {
 
 /** Formats the batches of a run as a table. */
 function resultTable(batches: readonly BatchEvent[]): string {
-  return formatTable(
+  return fitTable(
     ["batch", "from", "to", "partitions", "rows", "bytes", "time", "state"],
     batches.map((batch) => [
       String(batch.batchId),
@@ -122,5 +134,6 @@ function resultTable(batches: readonly BatchEvent[]): string {
       formatDuration(batch.milliseconds),
       batch.state,
     ]),
+    { cut: ["from", "to"], drop: ["partitions", "bytes"] },
   );
 }

@@ -57,6 +57,11 @@ export function formatTime(time: number | string): string {
   return new Date(time).toISOString().replace(/T(.*)\.\d+Z/, " $1Z");
 }
 
+/** Formats a time without its year, for a table: `11-21 03:00:00Z`. */
+export function formatShortTime(time: number | string): string {
+  return formatTime(time).slice(5);
+}
+
 /** Formats an action: `by ann@desk at 2026-11-21 03:00:00Z (the source is down)`. */
 export function describeAction({
   by,
