@@ -17,7 +17,17 @@ import { addTableCommands } from "./commands/table-group.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
-import { duration, home, json, natural, offset, positive, snapshotId, withConsentOptions } from "./flags.ts";
+import {
+  duration,
+  home,
+  json,
+  natural,
+  offset,
+  positive,
+  snapshotId,
+  webhook,
+  withConsentOptions,
+} from "./flags.ts";
 import { processGuard } from "./process-guard.ts";
 import { errorEvent, formatError } from "./render/error.ts";
 import { printJson, printText, tellLine, tellText, watchOutput } from "./render/terminal.ts";
@@ -95,6 +105,8 @@ function addRunCommands(command: Command): void {
     .addOption(stallAfter())
     .addOption(failStalled())
     .addOption(noLog())
+    .addOption(onFailure())
+    .addOption(onFailureUrl())
     .addHelpText("after", EXIT_CODES)
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
@@ -108,6 +120,8 @@ function addRunCommands(command: Command): void {
     .addOption(stallAfter())
     .addOption(failStalled())
     .addOption(noLog())
+    .addOption(onFailure())
+    .addOption(onFailureUrl())
     .action(async (pipeline: string, flags) => {
       process.exitCode = await replayCommand(pipeline, flags);
     });
@@ -229,6 +243,16 @@ const failStalled = () =>
 
 const noLog = () =>
   new Option("--no-log", "keep no log of the run in the home; also MILLRACE_LOG=off").conflicts("stack");
+
+const onFailure = () =>
+  new Option(
+    "--on-failure <command>",
+    "when a batch or the run fails, run this with the failure as JSON on its stdin; also MILLRACE_ON_FAILURE",
+  ).conflicts("stack");
+const onFailureUrl = () =>
+  new Option("--on-failure-url <url>", "post the same JSON to a webhook; also MILLRACE_ON_FAILURE_URL")
+    .argParser(webhook)
+    .conflicts("stack");
 
 /** Adds the flags that choose a home, a stack or a table. */
 function withTargetOptions(command: Command): Command {

@@ -8,6 +8,8 @@ import type { Pipeline } from "../../shared/contract/pipeline.ts";
 import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/trigger.ts";
 import { type Definition, loadDefinition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
+import { FailureHooks } from "../failure-hooks.ts";
+import { isWebhook } from "../flags.ts";
 import { Interruption } from "../interruption.ts";
 import { processGuard } from "../process-guard.ts";
 import { type RunView, viewOf } from "../render/run-view.ts";
@@ -26,6 +28,8 @@ export interface LocalRunFlags {
   readonly json?: boolean;
   /** False with `--no-log`. */
   readonly log?: boolean;
+  readonly onFailure?: string;
+  readonly onFailureUrl?: string;
 }
 
 interface RunFlags extends LocalRunFlags, TargetFlags {
@@ -59,13 +63,15 @@ export async function runLocally(
   trigger: Trigger | undefined,
   flags: LocalRunFlags,
 ): Promise<number> {
+  const home = new Home(flags.home);
+  const view = viewOf(flags);
+  const hooks = hooksOf(home, flags, view);
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
   const restoreStdout = reserveStdout();
   let log: RunLog | undefined;
   try {
     const { pipeline, entry } = await load();
-    const view = viewOf(flags);
-    const home = new Home(flags.home);
+    hooks.pipeline = pipeline.name;
     log = openLog(home, pipeline, flags, view);
     await run({
       pipeline,
@@ -84,16 +90,34 @@ export async function runLocally(
       onEvent(event) {
         view.show(event);
         log?.event(event);
+        hooks.event(event);
       },
     });
+    await hooks.end();
     return interruption.exitCode ?? EXIT.ok;
   } catch (error) {
     log?.error(error);
+    await hooks.failed(error);
     throw error;
   } finally {
     interruption.end();
     restoreStdout();
   }
+}
+
+function hooksOf(home: Home, flags: LocalRunFlags, view: RunView): FailureHooks {
+  const { MILLRACE_ON_FAILURE: command, MILLRACE_ON_FAILURE_URL: url } = runtime.env;
+  if (url !== undefined && !isWebhook(url)) {
+    throw new MillraceError("USAGE", "the environment variable MILLRACE_ON_FAILURE_URL is no URL", {
+      hint: "Set it to one that begins with https:// or http://, or unset it.",
+    });
+  }
+  return new FailureHooks({
+    home,
+    command: flags.onFailure ?? command,
+    url: flags.onFailureUrl ?? url,
+    onWarning: (error) => view.show({ type: "warning", error: error.toRecord() }),
+  });
 }
 
 /** Returns the log of the run, or `undefined` if it is turned off. */

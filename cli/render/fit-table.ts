@@ -2,7 +2,7 @@ import { outputWidth } from "./terminal.ts";
 import { formatTable } from "./text.ts";
 
 /** Cells are cut to this many characters before a column is left out. */
-const LONG_CELL = 16;
+const LONG_CELL = 10;
 /** Cells are never shorter than this. */
 const SHORT_CELL = 6;
 
