@@ -87,7 +87,7 @@ export class FailureHooks {
     const batch = pipeline === undefined ? undefined : await this.#batch(pipeline, batchId);
     const record = error?.toRecord() ?? batch?.error;
     const what =
-      batch === undefined ? "a run failed" : `batch ${batch.batchId}, attempt ${batch.attempt} failed`;
+      batch === undefined ? "the run failed" : `batch ${batch.batchId}, attempt ${batch.attempt} failed`;
     const why = record === undefined ? "" : `: ${record.code}: ${record.message}`;
     return {
       type: "failure",
