@@ -36,7 +36,7 @@ interface Failure {
   readonly error: ErrorRecord | null;
 }
 
-/** Tells somebody that a batch was aborted, or that a run has failed: each failure once. */
+/** Tells the hooks that a batch was aborted, or that a run has failed: each failure once. */
 export class FailureHooks {
   readonly #options: FailureHooksOptions;
   /** The pipeline that runs, once it is known. */

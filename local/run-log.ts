@@ -29,7 +29,7 @@ interface RunLogOptions {
 /**
  * The log of a pipeline's runs on this machine: one JSON object a line, with its time. It keeps
  * what the ledger must not: the messages of the user's errors and the values that they were about
- * (docs/adr/0015). So only its owner may read it, and secrets are concealed.
+ * (docs/adr/0036). So only its owner may read it, and secrets are concealed.
  */
 export class RunLog {
   readonly #options: RunLogOptions;
@@ -130,7 +130,10 @@ export function secretsOf(
   { source, sink }: Pick<Pipeline, "source" | "sink">,
   env: Readonly<Record<string, string | undefined>>,
 ): readonly NamedSecret[] {
-  const named = new Set<string>(Object.keys(env).filter((name) => isSecretName(name)));
+  const named = new Set<string>([
+    "MILLRACE_ON_FAILURE_URL",
+    ...Object.keys(env).filter((name) => isSecretName(name)),
+  ]);
   const given: NamedSecret[] = [];
   const look = (value: unknown, name: string): void => {
     if (typeof value === "string" && isSecretName(name)) given.push({ name: `option:${name}`, value });

@@ -25,7 +25,7 @@ async function failing(...args: string[]) {
 }
 
 describe("what a person on call reads", () => {
-  it("batch N says where an error of the user's code was, with its code, its frames and its message", async () => {
+  it("The command batch N says where an error of the user's code was, with its code, its frames and its message", async () => {
     const { project } = await failing();
     const { stdout } = await project.millrace(["batch", "0"]);
     expect(stdout).toMatch(/^ {2}error +SOURCE_FAILED: read\(\) failed: TypeError$/m);

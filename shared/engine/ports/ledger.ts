@@ -62,7 +62,7 @@ export interface Head {
   readonly lastPlannedAt?: number;
   /** When a run last found that there is no new data, in epoch milliseconds. */
   readonly lastIdleAt?: number;
-  /** Present if the last run could not plan a batch, until one plans or commits or finds no data. */
+  /** Present if the last run could not plan, until one plans, commits or finds no new data. */
   readonly planFailure?: PlanFailure;
   /** The batch that is planned and not committed yet. */
   readonly openBatchId?: number;
