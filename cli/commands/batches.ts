@@ -190,7 +190,7 @@ function runningTable(running: Details["running"]): string {
       `${formatDuration(task.ageMilliseconds)} ago`,
       formatValue(task.value),
     ]),
-    { cut: ["value"], drop: ["rows/s", "bytes", "task attempt"] },
+    { cut: ["value"], drop: ["bytes", "task attempt", "rows/s"] },
   );
 }
 

@@ -1,8 +1,8 @@
 import { outputWidth } from "./terminal.ts";
 import { formatTable } from "./text.ts";
 
-/** Cells are cut to this many characters before a column is left out. */
-const LONG_CELL = 10;
+/** Cells are cut to this many characters before a column is left out: a time up to its minute. */
+const LONG_CELL = 17;
 /** Cells are never shorter than this. */
 const SHORT_CELL = 6;
 
