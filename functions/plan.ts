@@ -71,7 +71,8 @@ async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   const isPausedByBatch = planned.kind === "paused" && planned.paused.batchId !== undefined;
   metrics.addMetric(METRIC.pipelinePaused, MetricUnit.Count, isPausedByBatch ? 1 : 0);
   if (planned.kind === "batch") return await execution.work(planned, input);
-  await opened.ports.ledger.release(planned.fence);
+  const { ledger, runtime } = opened.ports;
+  await ledger.release(planned.fence, planned.kind === "idle" ? { idleAt: runtime.now() } : {});
   if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
   return done(WHY_DONE[planned.kind]);
 }

@@ -69,6 +69,8 @@ export class LocalSteps implements RunSteps {
       }),
     );
     if (planned !== undefined) this.#fence = planned.fence;
+    // A run with an interval keeps its lease, so no release tells that it has looked.
+    if (planned?.kind === "idle") await ports.ledger.recordIdle(planned.fence, ports.runtime.now());
     return planned;
   }
 

@@ -36,6 +36,7 @@ export { type CheckedDataSourceClass, DataSource, type DataSourceClass } from ".
 export { parseDdl } from "./contract/ddl/parse.ts";
 export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
 export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
+export type { ErrorOrigin } from "./contract/error-origin.ts";
 export {
   type ErrorLocation,
   type ErrorParts,

@@ -3,6 +3,7 @@ import type { Runtime } from "../../shared/contract/context.ts";
 import type { TriggerKind } from "../../shared/contract/trigger.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { describeEvent } from "./event.ts";
+import { fitTable } from "./fit-table.ts";
 import { printJson, printLine, statusLine, styled, type Text, tellLine } from "./terminal.ts";
 import {
   formatBytes,
@@ -11,7 +12,6 @@ import {
   formatDuration,
   formatOffset,
   formatRate,
-  formatTable,
   formatTimeOfDay,
 } from "./text.ts";
 
@@ -42,6 +42,8 @@ export class TextView implements RunView {
   readonly #clock: Pick<Runtime, "now" | "monotonic">;
   /** The last `idle` or `paused` event. It is repeated at each interval but shown only once. */
   #waiting = "";
+  /** What retries have said. It is not said again, because the last error says it, too. */
+  readonly #said = new Set<string>();
   /** The last error that the run waits for. Its hint is shown only once. */
   #failure = "";
   #stays = false;
@@ -66,7 +68,8 @@ export class TextView implements RunView {
 
   #showEvent(event: RunEvent): void {
     this.#remember(event);
-    const lines = describeEvent(event.type === "waiting" ? this.#onceHinted(event) : event);
+    const said = this.#unlessSaid(event);
+    const lines = describeEvent(said.type === "waiting" ? this.#onceHinted(said) : said);
     if (lines !== undefined) this.#line(lines);
     if (event.type === "progress") this.#drawBar(event);
     if (event.type !== "ended") return;
@@ -80,6 +83,15 @@ export class TextView implements RunView {
     const isKnown = failure === this.#failure;
     this.#failure = failure;
     return isKnown ? { ...event, error } : event;
+  }
+
+  /** Shortens a retry for a reason that another one had. */
+  #unlessSaid(event: RunEvent): RunEvent {
+    if (event.type !== "retry") return event;
+    const reason = event.cause ?? event.error.message;
+    if (this.#said.has(reason)) return { ...event, cause: "as before" };
+    this.#said.add(reason);
+    return event;
   }
 
   /** Stores the data for the progress bar and the table. */
@@ -165,7 +177,7 @@ function waitingText(event: RunEvent): string {
 
 /** Formats the batches of a run as a table. */
 function resultTable(batches: readonly BatchEvent[]): string {
-  return formatTable(
+  return fitTable(
     ["batch", "from", "to", "partitions", "rows", "bytes", "time", "state"],
     batches.map((batch) => [
       String(batch.batchId),
@@ -177,5 +189,6 @@ function resultTable(batches: readonly BatchEvent[]): string {
       formatDuration(batch.milliseconds),
       batch.state,
     ]),
+    { cut: ["from", "to"], drop: ["partitions", "bytes"] },
   );
 }

@@ -1,4 +1,4 @@
-import type { MillraceError } from "../contract/errors.ts";
+import { type MillraceError, toMillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
@@ -98,8 +98,13 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   try {
     return await planWithFence(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
+    const where = { pipeline: head.pipeline };
+    const failure = {
+      at: ports.runtime.now(),
+      error: toMillraceError(error, "UNEXPECTED", "the next batch was not planned", where).toRecord(),
+    };
     // Without the release the next run would first have to find out that this run has ended.
-    await ports.ledger.release(fence).catch(() => undefined);
+    await ports.ledger.release(fence, { failure }).catch(() => undefined);
     throw error;
   }
 }

@@ -14,4 +14,9 @@ export const USER_CODE = {
     do: "`await` the promise, or catch the error; the stack shows where it comes from",
     again: "next run",
   },
+  HOOK_FAILED: {
+    means: "the command of `--on-failure` or the webhook of `--on-failure-url` failed; a warning only",
+    do: "try it by hand with [the JSON that it gets](alerts.md#what-they-get)",
+    again: "with the next failure",
+  },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;

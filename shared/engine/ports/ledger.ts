@@ -4,7 +4,7 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
 import type { Action, Adoption, JournalEntry, Pause, Rewind, Skip } from "./manual-operations.ts";
-import type { BatchProgress, Planning, Unacknowledged } from "./records.ts";
+import type { BatchProgress, PlanFailure, Planning, Unacknowledged, Unplanned } from "./records.ts";
 import type { BatchState } from "./states.ts";
 import type { CommitAuthorization, CommitClaim, RunningTask, Task, TaskKey } from "./tasks.ts";
 
@@ -60,6 +60,10 @@ export interface Head {
   readonly lastCommittedBatchId?: number;
   /** When the newest batch was first planned, in epoch milliseconds. */
   readonly lastPlannedAt?: number;
+  /** When a run last found that there is no new data, in epoch milliseconds. */
+  readonly lastIdleAt?: number;
+  /** Present if the last run could not plan, until one plans, commits or finds no new data. */
+  readonly planFailure?: PlanFailure;
   /** The batch that is planned and not committed yet. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
@@ -303,8 +307,13 @@ export interface Ledger {
    * Acquires the lease with a new epoch, if the lease is free. Creates the head if there is none.
    */
   acquire(request: AcquireRequest): Promise<Acquired>;
-  /** Releases the lease. Does nothing if another run holds it. */
-  release(fence: Fence): Promise<void>;
+  /**
+   * Releases the lease, and records why the run planned no batch, if it says so. Does nothing if
+   * another run holds the lease.
+   */
+  release(fence: Fence, unplanned?: Unplanned): Promise<void>;
+  /** Records that a run which keeps the lease found no new data. */
+  recordIdle(fence: Fence, now: number): Promise<void>;
   /** Sets the pipeline's first offset, if it has none yet. */
   initialize(fence: Fence, offset: Offset): Promise<void>;
   /**

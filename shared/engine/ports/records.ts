@@ -1,4 +1,19 @@
+import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
+
+/** Why the last run could not plan a batch. */
+export interface PlanFailure {
+  /** When the run failed, in epoch milliseconds. */
+  readonly at: number;
+  readonly error: ErrorRecord;
+}
+
+/** What a run that plans no batch leaves in the head when it releases the lease. */
+export interface Unplanned {
+  /** When the run found no new data, in epoch milliseconds. */
+  readonly idleAt?: number;
+  readonly failure?: PlanFailure;
+}
 
 /** A committed batch for which the source's `commit(end)` has not succeeded yet. */
 export interface Unacknowledged {

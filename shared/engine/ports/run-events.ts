@@ -116,6 +116,8 @@ export type RunEvent =
       readonly error: ErrorRecord;
       /** Message of the user's own error. */
       readonly cause?: string;
+      /** The value that did not fit. */
+      readonly found?: string;
     }
   /**
    * A probable mistake of the source or the sink, or a source that does not answer. docs/cli.md

@@ -18,6 +18,7 @@ import type {
 } from "./ledger.ts";
 import type { Pause } from "./manual-operations.ts";
 import { identityOf } from "./position.ts";
+import type { Unplanned } from "./records.ts";
 import { conflict, tooManyItems } from "./refusals.ts";
 import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
 import {
@@ -73,9 +74,22 @@ export function acquired(request: AcquireRequest): HeadTransition {
   };
 }
 
-/** Releases the lease. Nothing happens if the run has already lost it. */
-export function released(fence: Fence): HeadTransition {
-  return { ...headTransition(fence, {}, { lease: undefined }), refusal: () => undefined };
+/**
+ * Releases the lease, and records why the run planned no batch, if it says so. Nothing happens if
+ * the run has already lost it.
+ */
+export function released(fence: Fence, { idleAt, failure }: Unplanned = {}): HeadTransition {
+  const set = {
+    lease: undefined,
+    ...(idleAt === undefined ? {} : { lastIdleAt: idleAt, planFailure: undefined }),
+    ...(failure === undefined ? {} : { planFailure: { at: failure.at, error: boundedError(failure.error) } }),
+  };
+  return { ...headTransition(fence, {}, set), refusal: () => undefined };
+}
+
+/** Records that a run which keeps the lease found no new data. */
+export function idled(fence: Fence, now: number): HeadTransition {
+  return headTransition(fence, {}, { lastIdleAt: now, planFailure: undefined });
 }
 
 /** Sets the first offset, if the pipeline has none yet. */
@@ -91,7 +105,13 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
     ...headTransition(
       fence,
       { openBatchId: ABSENT, nextBatchId: equal(batchId), offset: absentOr(start) },
-      { openBatchId: batchId, nextBatchId: batchId + 1, offset: start, lastPlannedAt: now },
+      {
+        openBatchId: batchId,
+        nextBatchId: batchId + 1,
+        offset: start,
+        lastPlannedAt: now,
+        planFailure: undefined,
+      },
     ),
     batch: {
       after: {
@@ -264,6 +284,7 @@ export function finished(
     lastCommit,
     lastInSink: identityOf(batch),
     isSinkUnchecked: undefined,
+    planFailure: undefined,
   });
   if (kept !== undefined || quarantined === 0) return transition;
   return { ...transition, head: { ...transition.head, add: { quarantinedRows: quarantined } } };

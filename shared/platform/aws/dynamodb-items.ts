@@ -10,6 +10,7 @@ import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action, JournalEntry, Pause } from "../../engine/ports/manual-operations.ts";
+import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 
@@ -63,6 +64,7 @@ const HEAD: Partial<Attributes<Head>> = {
   paused: (action) => ({ pausedAs: json(action) }),
   identity: (identity) => ({ identity: json(identity) }),
   lastInSink: (newest) => ({ lastInSink: json(newest) }),
+  planFailure: (failure) => ({ planFailure: json(failure) }),
 };
 
 /** The fields of a batch that are not stored as they are. */
@@ -196,6 +198,8 @@ export function headOf(item: Item): Head {
     ...optional("lastCommit", parsed<JsonValue>(head.lastCommit)),
     ...optional("lastCommittedBatchId", head.lastCommittedBatchId),
     ...optional("lastPlannedAt", head.lastPlannedAt),
+    ...optional("lastIdleAt", head.lastIdleAt),
+    ...optional("planFailure", parsed<PlanFailure>(head.planFailure)),
     ...optional("openBatchId", head.openBatchId),
     ...(unacknowledged === undefined
       ? {}

@@ -4,6 +4,7 @@ import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action, Pause } from "../../engine/ports/manual-operations.ts";
+import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
 /** A row, or some of its columns. */
@@ -41,6 +42,8 @@ export function headRow(head: Head): Row {
     start_offset: text(head.offset),
     last_committed_batch_id: head.lastCommittedBatchId ?? null,
     last_planned_at: head.lastPlannedAt ?? null,
+    last_idle_at: head.lastIdleAt ?? null,
+    plan_failure: text(head.planFailure),
     open_batch_id: head.openBatchId ?? null,
     unacknowledged: text(head.unacknowledged),
     last_commit: text(head.lastCommit),
@@ -65,6 +68,8 @@ export function headOf(row: Row): Head {
     ...optional("offset", json<Offset>(row["start_offset"])),
     ...optional("lastCommittedBatchId", number(row["last_committed_batch_id"])),
     ...optional("lastPlannedAt", number(row["last_planned_at"])),
+    ...optional("lastIdleAt", number(row["last_idle_at"])),
+    ...optional("planFailure", json<PlanFailure>(row["plan_failure"])),
     ...optional("openBatchId", number(row["open_batch_id"])),
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),

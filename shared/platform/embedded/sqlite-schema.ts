@@ -121,6 +121,10 @@ ALTER TABLE heads ADD COLUMN last_retry_batch_id INTEGER;
 ALTER TABLE batches ADD COLUMN is_retry INTEGER;
 `;
 const LASTING_FAILURES = "ALTER TABLE batches ADD COLUMN lasting_failures INTEGER";
+const RUNS = `
+ALTER TABLE heads ADD COLUMN last_idle_at INTEGER;
+ALTER TABLE heads ADD COLUMN plan_failure TEXT;
+`;
 
 /** Returns the SQL that adds the stage to the key of a table. It is -1 for tasks that write. */
 function withStages(table: string, columns: string): string {
@@ -158,4 +162,5 @@ export const MIGRATIONS: readonly string[] = [
   EXCHANGES,
   QUARANTINE,
   LASTING_FAILURES,
+  RUNS,
 ];
