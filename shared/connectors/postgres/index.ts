@@ -8,6 +8,7 @@ import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.t
 import type { TableCapability } from "../../contract/write/table.ts";
 import { type WriterTableParts, writerOf } from "../../contract/write/writer-table.ts";
 import { loadDriver, Server } from "../kit/postgres/connection.ts";
+import { environmentOf } from "../kit/secrets.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
@@ -42,6 +43,11 @@ export class Postgres extends DataSource<ParsedOptions> {
   override async schema(): Promise<Schema> {
     const { table, columns } = this.options;
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
+  }
+
+  /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
+  override requiredEnvironment(): readonly string[] {
+    return environmentOf(this.options);
   }
 
   /** Returns a batch reader of all rows. */
