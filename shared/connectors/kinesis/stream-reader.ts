@@ -1,15 +1,23 @@
 import type { Schema } from "apache-arrow";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { atOnce } from "../kit/at-once.ts";
+import { offsetOf } from "../kit/offset-fields.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
-import { SHORTEST_RETENTION, ShardsPlan, type StreamOffset, wholeMinute } from "./shards-plan.ts";
+import {
+  SHORTEST_RETENTION,
+  ShardsPlan,
+  STREAM_OFFSET,
+  type StreamOffset,
+  wholeMinute,
+} from "./shards-plan.ts";
 import {
   expired,
   type Mark,
@@ -79,6 +87,10 @@ export class KinesisReader
           ? startingPosition
           : new Date(startingPosition.timestamp).toISOString();
     return { from, readUpTo: wholeMinute(now), shards: {} };
+  }
+
+  override deserializeOffset(json: Offset): StreamOffset {
+    return offsetOf(STREAM_OFFSET, json);
   }
 
   /**
