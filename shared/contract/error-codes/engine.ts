@@ -248,8 +248,8 @@ export const SINK = {
     again: "no",
   },
   TABLE_SCHEMA_MISMATCH: {
-    means: "the table has another schema",
-    do: "write to another path, or change the schema back",
+    means: "the table has other columns than the rows; the message names each difference",
+    do: '`.onSchemaChange("evolve")` if the error says so; else write to another path, or change the schema back',
     again: "no",
   },
   TABLE_PARTITIONS_MISMATCH: {
