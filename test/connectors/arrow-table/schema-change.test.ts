@@ -2,37 +2,15 @@ import { describe, expect, it } from "vitest";
 import { rowsOf } from "../../../shared/arrow/rows.ts";
 import { ArrowTable } from "../../../shared/connectors/arrow-table/index.ts";
 import { readTable } from "../../../shared/connectors/arrow-table/read.ts";
-import { DataSource } from "../../../shared/contract/data-source.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
-import { DataSourceStreamReader, type NamedRow } from "../../../shared/contract/stream-reader.ts";
 import type { OnSchemaChange } from "../../../shared/contract/write/write-info.ts";
 import { type PipelineRun, runPipeline } from "../../../shared/testing/index.ts";
-
-/** What the source has at present. */
-interface Now {
-  readonly count: number;
-  readonly schema: string;
-  row(n: number): NamedRow;
-  readonly fails?: boolean;
-}
+import { type Now, sourceOf } from "../../support/changing-source.ts";
 
 /** Runs a pipeline whose source is as `now` says, after an earlier run. */
 async function run(now: Now, after?: PipelineRun, choice?: OnSchemaChange): Promise<PipelineRun> {
-  class Reader extends DataSourceStreamReader<{ n: number }, { from: number; to: number }> {
-    override initialOffset = () => ({ n: 0 });
-    override latestOffset = () => ({ n: now.count });
-    override partitions = ({ n: from }: { n: number }, { n: to }: { n: number }) => [{ from, to }];
-    override *read({ from, to }: { from: number; to: number }) {
-      for (let n = from; n < to; n++) yield now.row(n);
-      if (now.fails) throw new Error("the source is ill");
-    }
-  }
-  class Numbers extends DataSource {
-    override schema = () => now.schema;
-    override streamReader = () => new Reader();
-  }
   const made = pipeline("p")
-    .readStream.format(Numbers)
+    .readStream.format(sourceOf(now))
     .writeStream.format(ArrowTable)
     .options({ path: "s3://lake/t" });
   const chosen = choice === undefined ? made : made.onSchemaChange(choice);
