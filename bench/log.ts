@@ -8,7 +8,7 @@ import { commitChange } from "../shared/connectors/arrow-table/commit.ts";
 import { type KnownLog, openLog, readHead } from "../shared/connectors/arrow-table/log.ts";
 import type { LogEntry, LogFile } from "../shared/connectors/arrow-table/log-entry.ts";
 import { liveFiles } from "../shared/connectors/arrow-table/open-state.ts";
-import { tableSchemaOf } from "../shared/connectors/arrow-table/table-schema.ts";
+import { tableSchemaOf } from "../shared/connectors/arrow-table/stored-schema.ts";
 import { vacuumTable } from "../shared/connectors/arrow-table/vacuum.ts";
 import type { BatchContext } from "../shared/contract/context.ts";
 import { parseDdl } from "../shared/contract/ddl/parse.ts";

@@ -181,7 +181,8 @@ function addOperateCommands(command: Command): void {
     .description("move the offset: what comes after it is read again, and written again as new batches")
     .option("--to-batch <n>", "to where batch N began", natural)
     .option("--to-start", "to where the first batch began that the ledger knows")
-    .option("--to-offset <json>", "to an offset of the source", offset)
+    .option("--to-offset <json>", "to an offset of the source, which is tried first", offset)
+    .option("--unchecked", "do not try that offset on the source")
     .action(async (pipeline: string, flags) => {
       process.exitCode = await rewindCommand(pipeline, flags);
     });
@@ -221,7 +222,8 @@ function addRecoverCommands(command: Command): void {
   withConsentOptions(withJournalOptions(command.command("adopt")))
     .description("go on after the newest batch in the sink, where the ledger is older or was lost")
     .option("--from-start", "read all rows again instead")
-    .option("--to-offset <json>", "go on at this offset instead", offset)
+    .option("--to-offset <json>", "go on at this offset instead, which is tried first", offset)
+    .option("--unchecked", "do not try that offset on the source")
     .action(async (pipeline: string, flags) => {
       process.exitCode = await adoptCommand(pipeline, flags);
     });

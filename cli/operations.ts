@@ -5,6 +5,7 @@ import { type Operation, type OperationReports, operate } from "../shared/engine
 import type { Owner } from "../shared/engine/ports/ledger.ts";
 import { openSessions } from "../shared/engine/sessions/open-sessions.ts";
 import { loadDefinition } from "./definitions.ts";
+import { reserveStdout } from "./render/terminal.ts";
 import type { StackTarget } from "./targets/deployed.ts";
 import { openStack, type TargetFlags } from "./targets/open.ts";
 import { findPipeline } from "./targets/target.ts";
@@ -52,10 +53,14 @@ async function withLocal<T>(
       return await body({
         name: pipeline.name,
         async run<Name extends Operation["operation"]>(operation: Of<Name>) {
-          const report = await operate(sessions, ports, operation, (owner) =>
-            hasEnded(home.ownersFolder, owner),
-          );
-          return report as OperationReports[Name];
+          // What the pipeline's code prints must not be taken for the command's own output.
+          const restoreStdout = reserveStdout();
+          try {
+            const isOver = (owner: Owner) => hasEnded(home.ownersFolder, owner);
+            return (await operate(sessions, ports, operation, isOver)) as OperationReports[Name];
+          } finally {
+            restoreStdout();
+          }
         },
         async asOwner(description, work) {
           const lock = new OwnerLock(home.ownersFolder, runtime.newId(), description);

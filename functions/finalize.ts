@@ -2,13 +2,11 @@ import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import { type Finalized, TASK_END, type Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
-import type { AdoptReport } from "../shared/engine/adopt.ts";
 import { finalize } from "../shared/engine/finalize.ts";
-import { type Operation, operate } from "../shared/engine/operations.ts";
+import { type Operation, type OperationReport, operate } from "../shared/engine/operations.ts";
 import type { Batch } from "../shared/engine/ports/ledger.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../shared/engine/progress.ts";
-import type { SkipReport } from "../shared/engine/skip.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { afterFinalize, summaryOf } from "./after-finalize.ts";
 import { logger, metrics, settings } from "./environment.ts";
@@ -22,14 +20,14 @@ import { watchingOf } from "./watch.ts";
  */
 export const handler = lambdaHandler(
   "finalize",
-  async (event: Written | Operation, opened: Opened): Promise<Finalized | AdoptReport | SkipReport> =>
+  async (event: Written | Operation, opened: Opened): Promise<Finalized | OperationReport> =>
     "operation" in event ? await performed(event, opened) : await finalized(event, opened),
 );
 
 /** Performs an operation of a person. The command has checked that no run is at work. */
-async function performed(event: Operation, { sessions, ports }: Opened): Promise<AdoptReport | SkipReport> {
+async function performed(event: Operation, { sessions, ports }: Opened): Promise<OperationReport> {
   const report = await operate(sessions, ports, event, async () => false);
-  logger.info(event.operation, { isPerformed: event.perform !== undefined, ...report });
+  logger.info(event.operation, { isPerformed: "perform" in event, ...report });
   return report;
 }
 

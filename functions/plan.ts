@@ -29,7 +29,7 @@ import { type PlannedStage, planStage } from "../shared/engine/plan-stage.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { next, type RunOutcome } from "../shared/engine/run/next.ts";
 import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/run/policy.ts";
-import { checkSinkOptions, identityOf } from "../shared/engine/sessions/open-sessions.ts";
+import { checkBeforePlanning, identityOf } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { digestOfBundle } from "./bundle-digest.ts";
 import { logger, metrics, settings } from "./environment.ts";
@@ -133,7 +133,7 @@ class Execution {
 
   async #prepare(target: JsonValue | undefined): Promise<Prepared> {
     const { sessions } = this.#opened;
-    await checkSinkOptions(sessions);
+    await checkBeforePlanning(sessions);
     this.#policy = await askPolicy(sessions.source, this.#trigger, { target });
     return { limit: limitOf(this.#policy), identity: await identityOf(sessions) };
   }

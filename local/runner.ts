@@ -3,7 +3,7 @@ import { linkSignals } from "../shared/contract/abort.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { runBatches } from "../shared/engine/run/loop.ts";
 import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
-import { checkSinkOptions, openSessions } from "../shared/engine/sessions/open-sessions.ts";
+import { checkBeforePlanning, openSessions } from "../shared/engine/sessions/open-sessions.ts";
 import { stepsUnlessCrashed } from "./crash.ts";
 import type { Home } from "./home.ts";
 import { OwnerLock } from "./owner-lock.ts";
@@ -44,7 +44,7 @@ export async function run(options: RunOptions, startTasks: StartTasks = startThr
     const watch = new PlanningWatch(options, ports);
     const opening = openSessions(pipeline, ports, { onCall: (method) => watch.recordCall(method) });
     const sessions = await unlessCrashed(crash, opening);
-    const schema = await unlessCrashed(crash, checkSinkOptions(sessions));
+    const schema = await unlessCrashed(crash, checkBeforePlanning(sessions));
     await home.rememberEntry(pipeline.name, options.entry);
     const setup = {
       entry: options.entry,

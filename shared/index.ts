@@ -138,6 +138,7 @@ export {
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
   type SupportsStagedFiles,
+  type SupportsTargetCheck,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,

@@ -9,6 +9,7 @@ import type { TargetFlags } from "../targets/open.ts";
 interface AdoptFlags extends TargetFlags, ActionFlags, ConsentFlags {
   readonly fromStart?: boolean;
   readonly toOffset?: Offset;
+  readonly unchecked?: boolean;
   readonly json?: boolean;
 }
 
@@ -17,14 +18,14 @@ interface AdoptFlags extends TargetFlags, ActionFlags, ConsentFlags {
  * Returns the exit code.
  */
 export async function adoptCommand(nameOrFile: string, flags: AdoptFlags): Promise<number> {
-  const { fromStart, toOffset } = flags;
+  const { fromStart, toOffset, unchecked: isUnchecked } = flags;
   if (fromStart === true && toOffset !== undefined) {
     throw new MillraceError("USAGE", "adopt takes one of --from-start and --to-offset", {
       hint: "Without either it goes on after the newest batch in the sink.",
     });
   }
   return await withOperator(nameOrFile, flags, async (operator) => {
-    const choice = { fromStart, toOffset };
+    const choice = { fromStart, toOffset, isUnchecked };
     const shown = await operator.run<"adopt">({ operation: "adopt", ...choice });
     const action = actionOf(flags);
     return await withConsent(

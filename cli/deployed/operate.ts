@@ -30,6 +30,7 @@ const REPORTS: { readonly [Name in keyof OperationReports]: z.ZodType<unknown> }
     rows: z.enum(["kept", "setAside", "forgotten"]),
     aside: z.string().optional(),
   }),
+  tryOffset: z.object({ offset: Offset }),
 };
 
 /**

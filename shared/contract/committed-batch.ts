@@ -2,6 +2,7 @@ import { type BatchIdentity, type CommittedBatch, isSameBatch } from "./batch-id
 import type { BatchContext } from "./context.ts";
 import { MillraceError } from "./errors.ts";
 import { canonicalJson } from "./json.ts";
+import { shellQuoted } from "./shell.ts";
 
 /**
  * Compares the newest batch that the sink has of this pipeline, of any incarnation, with the batch
@@ -102,9 +103,4 @@ function sinkBehind(
 function nameOf({ batchId, incarnation, start, end }: CommittedBatch): string {
   const range = end === undefined ? "" : ` from ${JSON.stringify(start)} to ${JSON.stringify(end)},`;
   return `batch ${batchId} (${range} incarnation ${incarnation.slice(0, 8)})`.replace("( ", "(");
-}
-
-/** Quotes text for a POSIX shell. */
-function shellQuoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -68,6 +68,19 @@ export class CompositeOffset<const F extends OffsetFields> {
   };
 
   /**
+   * Returns the offset that this JSON is, in the form of `of`. It can be the reader's
+   * `deserializeOffset`. Throws `OFFSET_FIELD_INVALID`, which names all fields that are unknown or
+   * missing.
+   */
+  readonly deserialize = (json: { readonly [name: string]: unknown }): OffsetFieldsAs<F, "offset"> => {
+    const problems = fieldProblems(json, Object.keys(this.fields));
+    if (problems === undefined) return this.of(json as OffsetFieldsAs<F, "row">);
+    throw new MillraceError("OFFSET_FIELD_INVALID", problems, {
+      hint: `Its fields are ${Object.keys(this.fields).join(", ")}.`,
+    });
+  };
+
+  /**
    * Returns a negative number if `a` comes before `b`, and 0 if both are the same position. Throws
    * `OFFSET_FIELD_INVALID`, also if an offset has a field that this order does not have.
    */
@@ -105,6 +118,18 @@ export class CompositeOffset<const F extends OffsetFields> {
       hint: `Its fields are ${Object.keys(this.fields).join(", ")}: make it of a row with of(row). Was it recorded by another version of the source?`,
     });
   }
+}
+
+/** Says which fields of an offset are unknown or missing, or returns `undefined`. */
+function fieldProblems(offset: object, names: readonly string[]): string | undefined {
+  const quoted = (of: readonly string[]) => of.map((name) => `"${name}"`).join(", ");
+  const unknown = Object.keys(offset).filter((name) => !names.includes(name));
+  const missing = names.filter((name) => !Object.hasOwn(offset, name));
+  const problems = [
+    ...(unknown.length === 0 ? [] : [`unknown: ${quoted(unknown)}`]),
+    ...(missing.length === 0 ? [] : [`missing: ${quoted(missing)}`]),
+  ];
+  return problems.length === 0 ? undefined : `fields of the offset are ${problems.join("; ")}`;
 }
 
 /**

@@ -75,6 +75,13 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   }
 
   /**
+   * Returns the names of the environment variables without which it can neither read nor write,
+   * such as those of secrets. If one is not set, a run ends before anything is planned. Error:
+   * `SECRET_MISSING`.
+   */
+  requiredEnvironment?(): readonly string[];
+
+  /**
    * Returns the table that rows of this schema are written to, in the form of Spark's package
    * `connector.write`. If a data source has this method, `writer` and `streamWriter` are not
    * called. Called in each step of a batch. (Spark: `TableProvider.getTable`.)

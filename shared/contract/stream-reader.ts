@@ -83,6 +83,13 @@ export abstract class DataSourceStreamReader<O extends object = Offset, P = Inpu
    * implemented, a batch whose end lies before its start is refused.
    */
   compareOffsets?(a: O, b: O): number;
+  /**
+   * Returns the offset that this JSON is, as the reader itself writes it. Throws if it cannot read
+   * it, because a field is missing, unknown or of another type. Called for an offset that a person
+   * gives, before it is recorded; without it, the next batch is planned from there as a trial.
+   * (Spark: `deserializeOffset`.)
+   */
+  deserializeOffset?(json: Offset): Awaitable<O>;
 }
 
 /** The rows that `SimpleDataSourceStreamReader.read` returns, and the offset after them. */
@@ -119,6 +126,8 @@ export abstract class SimpleDataSourceStreamReader<O extends object = Offset> {
    * `end`. Called again until it succeeds.
    */
   commit(_end: O): Awaitable<void> {}
+  /** Like `DataSourceStreamReader.deserializeOffset`; without it, `read(start)` is the trial. */
+  deserializeOffset?(json: Offset): Awaitable<O>;
 }
 
 /**

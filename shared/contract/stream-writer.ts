@@ -131,6 +131,16 @@ export interface SupportsNewestBatch {
   newestBatch(context: NewestBatchContext): Awaitable<CommittedBatch | undefined>;
 }
 
+/** A writer or a table that can tell, before a batch is planned, that its commit could not succeed. */
+export interface SupportsTargetCheck {
+  /**
+   * Throws if the target cannot be written: it cannot be reached, or does not take rows of the
+   * writer's schema. Called before a batch is planned, and before it is tried again; writes
+   * nothing.
+   */
+  checkTarget(context: NewestBatchContext): Awaitable<void>;
+}
+
 /** What `targetName` receives. */
 export type TargetContext = Omit<SinkContext, "incarnation">;
 

@@ -8,6 +8,7 @@ import type { Action } from "./ports/manual-operations.ts";
 import { identityOf, positionOf } from "./ports/position.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
+import { tryOffset } from "./try-offset.ts";
 
 /** Where an adopted pipeline goes on. */
 export interface AdoptChoice {
@@ -15,6 +16,8 @@ export interface AdoptChoice {
   readonly fromStart?: boolean | undefined;
   /** Go on at this offset, whatever the sink says. */
   readonly toOffset?: Offset | undefined;
+  /** Do not try `toOffset` on the source first. */
+  readonly isUnchecked?: boolean | undefined;
 }
 
 /** What an adoption does, or would do. It is JSON. */
@@ -117,15 +120,16 @@ async function reportOf(
  * start of the first batch, if the ledger has it.
  */
 async function destination(
-  { pipeline: { name } }: Sessions,
+  sessions: Sessions,
   { ledger }: Ports,
   newest: CommittedBatch | undefined,
-  { fromStart = false, toOffset }: AdoptChoice,
+  { fromStart = false, toOffset, isUnchecked = false }: AdoptChoice,
 ): Promise<Offset | undefined> {
+  const { name } = sessions.pipeline;
   // A source that starts at the present moment would leave out what it has had since.
   if (fromStart) return (await ledger.batch(name, 0))?.start;
-  const end = toOffset ?? newest?.end;
-  if (end !== undefined) return end;
+  if (toOffset !== undefined) return isUnchecked ? toOffset : await tryOffset(sessions, toOffset);
+  if (newest?.end !== undefined) return newest.end;
   // Records of older versions have no offsets, but the ledger may have the batch.
   const batch = newest === undefined ? undefined : await ledger.batch(name, newest.batchId);
   if (batch !== undefined && newest !== undefined && isSameBatch(newest, identityOf(batch))) return batch.end;

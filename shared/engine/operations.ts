@@ -1,9 +1,11 @@
+import type { Offset } from "../contract/offset.ts";
 import { type AdoptChoice, type AdoptReport, adopt, previewAdoption } from "./adopt.ts";
 import type { Owner } from "./ports/ledger.ts";
 import type { Action } from "./ports/manual-operations.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import { previewSkip, type SkipChoice, type SkipReport, skip } from "./skip.ts";
+import { tryOffset } from "./try-offset.ts";
 
 /** Who performs an operation. Without it, the operation only returns what it would do. */
 interface Performed {
@@ -21,23 +23,34 @@ export type Operation =
       readonly operation: "adopt";
       readonly perform?: Performed & { readonly shown: AdoptReport };
     })
-  | (SkipChoice & { readonly operation: "skip"; readonly perform?: Performed });
+  | (SkipChoice & { readonly operation: "skip"; readonly perform?: Performed })
+  | { readonly operation: "tryOffset"; readonly offset: Offset };
 
 /** The report of each operation. */
 export interface OperationReports {
   readonly adopt: AdoptReport;
   readonly skip: SkipReport;
+  readonly tryOffset: TryOffsetReport;
+}
+
+export type OperationReport = OperationReports[keyof OperationReports];
+
+/** The offset as the source's reader writes it. */
+export interface TryOffsetReport {
+  readonly offset: Offset;
 }
 
 /**
- * Performs an operation, or returns what it would do. Throws the errors of `adopt` and `skip`.
+ * Performs an operation, or returns what it would do. Throws the errors of `adopt`, `skip` and
+ * `tryOffset`.
  */
 export async function operate(
   sessions: Sessions,
   ports: Ports,
   operation: Operation,
   hasEnded: (owner: Owner) => Promise<boolean>,
-): Promise<AdoptReport | SkipReport> {
+): Promise<OperationReport> {
+  if (operation.operation === "tryOffset") return { offset: await tryOffset(sessions, operation.offset) };
   if (operation.operation === "adopt") {
     const { perform, ...choice } = operation;
     if (perform === undefined) return await previewAdoption(sessions, ports, choice);

@@ -202,6 +202,7 @@ async function planNext(
   const schema = await source.schema();
   // The commit compares again; this check spares the tasks, and an open batch.
   await checkSinkPosition(sessions, head);
+  await sink.checkTarget(schema, head);
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };

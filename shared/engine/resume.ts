@@ -71,6 +71,8 @@ export async function resume(
     schema: await schemaOrCurrent(sessions, ports, batch),
   });
   const isOver = isAttemptOver(batch, ports.runtime.now()) || (await lacksWrite(sessions, ports, batch));
+  // A new attempt writes rows of the current schema.
+  if (isOver && found !== "landed") await sessions.sink.checkTarget(await sessions.source.schema(), head);
   // The rows that a command found may have changed since, so it looks for them again.
   const isCommand = sessions.pipeline.command !== undefined;
   const isSame = !isCommand || found === "landed";

@@ -15,7 +15,7 @@ import type { Batch, BatchRun } from "../engine/ports/ledger.ts";
 import type { Ports } from "../engine/ports/runtime.ts";
 import { type RunSteps, runBatches } from "../engine/run/loop.ts";
 import { askPolicy, limitOf, type RunPolicy } from "../engine/run/policy.ts";
-import { checkSinkOptions, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
+import { checkBeforePlanning, openSessions, type Sessions } from "../engine/sessions/open-sessions.ts";
 import { write } from "../engine/write/task.ts";
 import { SqliteLedger } from "../platform/embedded/sqlite-ledger.ts";
 import { Surroundings, type SurroundingsOptions } from "./surroundings.ts";
@@ -120,7 +120,7 @@ export async function runPipeline<SinkOptions extends object>(
     options,
   });
   try {
-    await checkSinkOptions(sessions);
+    await checkBeforePlanning(sessions);
     const { signal } = new AbortController();
     await runBatches(steps, { pipeline: pipeline.name, ports, signal, onEvent: () => undefined });
   } finally {

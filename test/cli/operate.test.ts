@@ -153,6 +153,20 @@ describe("rewind", () => {
     expect((await millrace([...args, "--yes"])).stdout).toBe("counter: is there already\n");
   });
 
+  it("A rewind to an offset that the source cannot read is refused, and moves nothing", async () => {
+    const home = await homeWithThreeBatches();
+    const args = ["rewind", "counter", "--to-offset", '{"m":7}', "--yes", "--home", home];
+    const refused = await millrace(args);
+    expect(refused.stderr).toContain('error OFFSET_UNREADABLE: the source cannot go on at {"m":7}');
+    expect(refused.stderr).toContain("The offset stays as it was");
+    expect(refused.code).toBe(2);
+    expect(await json(["status", "--home", home])).toMatchObject({ offset: { n: 60 }, lastAction: null });
+    const shown = await millrace([...args.filter((arg) => arg !== "--yes"), "--unchecked", "--dry-run"]);
+    expect(shown.stdout).toContain("whether the source can read it was not tried");
+    expect((await millrace([...args, "--unchecked"])).code).toBe(0);
+    expect(await json(["status", "--home", home])).toMatchObject({ offset: { m: 7 } });
+  });
+
   it("A rewind is refused while a batch is open and while a run is alive", async () => {
     const home = temporaryFolder();
     const running = startMillrace(["run", COUNTER, "--home", home, "--every", "1h"]);

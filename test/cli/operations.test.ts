@@ -206,6 +206,18 @@ describe("adopt", () => {
     expect((await project.rows()).length).toBe(45);
   });
 
+  it("A rewind of a pipeline whose file is gone says how to go on without a trial", async () => {
+    const project = new Project();
+    await project.runTo(10);
+    project.remove("pipeline.ts");
+    const args = ["rewind", "recover", "--to-offset", '{"n":5}', "--yes"];
+    const { code, stderr } = await project.millrace(args);
+    expect(stderr).toContain("could not be tried on the source, and stays as it was");
+    expect(stderr).toContain(`\`millrace rewind recover --to-offset '{"n":5}' --unchecked\``);
+    expect(code).toBe(2);
+    expect(await project.json(...args, "--unchecked")).toMatchObject({ to: { n: 5 } });
+  });
+
   it("An adoption from a sink that has nothing of the pipeline asks where to go on", async () => {
     const project = new Project();
     project.write("count", "10");
@@ -213,6 +225,9 @@ describe("adopt", () => {
     expect(stderr).toContain("error NOT_SUPPORTED");
     expect(stderr).toContain("--from-start");
     expect(code).toBe(2);
+    const unreadable = await project.millrace(["adopt", "pipeline.ts", "--to-offset", '{"m":15}', "--yes"]);
+    expect(unreadable.stderr).toContain("error OFFSET_UNREADABLE");
+    expect(unreadable.code).toBe(2);
     const both = ["adopt", "pipeline.ts", "--from-start", "--to-offset", "{}"];
     expect((await project.millrace(both)).stderr).toContain(
       "adopt takes one of --from-start and --to-offset",

@@ -43,7 +43,8 @@ export function isLeafConvertible(from: DataType, to: DataType): boolean {
   return isNumberConvertible(from, to) || isTimeConvertible(from, to);
 }
 
-function isNumberConvertible(from: DataType, to: DataType): boolean {
+/** True if each number of the type `from` is one of the type `to`. */
+export function isNumberConvertible(from: DataType, to: DataType): boolean {
   if (DataType.isInt(from) && DataType.isInt(to)) return rangeHolds(to, from);
   if (DataType.isFloat(from) && DataType.isFloat(to)) return to.precision >= from.precision;
   if (DataType.isInt(from) && DataType.isDecimal(to)) return isUnsignedLong(from) && holdsUnsignedLong(to);

@@ -1,6 +1,5 @@
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext } from "../../contract/context.ts";
-import { toDdl } from "../../contract/ddl/json.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { type KnownLog, type LogPosition, newestIn, openLog } from "./log.ts";
@@ -16,7 +15,7 @@ import {
 import { type LogMark, markOf, upTo } from "./log-window.ts";
 import { CHECKPOINT_EVERY, type OpenState, tryToKeep, withState } from "./open-state.ts";
 import { partitionKey } from "./partitioning.ts";
-import { isSameTable } from "./table-schema.ts";
+import { type SchemaChoice, schemaAfter } from "./schema-change.ts";
 import { schemaOf, type TableSchema, type TableState } from "./table-state.ts";
 
 /**
@@ -36,6 +35,8 @@ export interface TableChange {
   /** A batch that was skipped changes neither rows nor schema. A new table gets its schema. */
   readonly kind: Operation | "skip";
   readonly schema: TableSchema;
+  /** What happens if the rows have other columns than the table. Default: `fail`. */
+  readonly onSchemaChange?: SchemaChoice;
   readonly add: readonly LogFile[];
 }
 
@@ -91,12 +92,10 @@ async function append(table: ObjectStore, request: CommitRequest): Promise<Commi
   if (isCommitted(batch, position.newest)) return present(position);
   const isKnown = isSchemaKnown && latest === known?.version;
   const before = isKnown ? change.schema : await schemaBefore(table, position);
-  if (change.kind !== "skip" && before !== undefined) {
-    checkPartitions(table, before, change.schema);
-    checkSchema(table, before, change.schema);
-  }
+  const isSkip = change.kind === "skip";
+  const schema =
+    before === undefined || isSkip ? (before ?? change.schema) : tableAfter(table, before, change);
   const version = latest + 1;
-  const schema = change.kind === "skip" ? (before ?? change.schema) : change.schema;
   const entry: LogEntry = {
     ...identityOf(request, version),
     format: formatFor(schema),
@@ -126,16 +125,15 @@ async function overwrite(
   const { batch, change } = request;
   const newest = await newestIn(table, state, batch.pipeline);
   if (isCommitted(batch, newest)) return present({ latest, window });
-  if (state.schema !== undefined) {
-    checkPartitions(table, state.schema, change.schema);
-    if (operation !== "overwrite") checkSchema(table, state.schema, change.schema);
-  }
+  if (state.schema !== undefined) checkPartitions(table, state.schema, change.schema);
+  const isNew = state.schema === undefined || operation === "overwrite";
+  const schema = isNew ? change.schema : tableAfter(table, state.schema, change);
   const version = latest + 1;
   const entry = {
     ...identityOf(request, version),
-    format: formatFor(change.schema),
+    format: formatFor(schema),
     operation,
-    ...change.schema,
+    ...schema,
     add: change.add,
   };
   let bytes = 0;
@@ -209,7 +207,21 @@ function present({ latest, window }: Pick<LogPosition, "latest" | "window">): Co
   return { version: latest, mark: markOf(upTo(window, latest - 1), bytes), isBehind: false };
 }
 
-async function schemaBefore(table: ObjectStore, position: LogPosition): Promise<TableSchema | undefined> {
+/** Returns the schema of a table after rows were added. Errors: those of the two checks. */
+export function tableAfter(
+  table: ObjectStore,
+  before: TableSchema,
+  { schema, onSchemaChange }: Pick<TableChange, "schema" | "onSchemaChange">,
+): TableSchema {
+  checkPartitions(table, before, schema);
+  return schemaAfter(table, before, schema, onSchemaChange ?? "fail");
+}
+
+/** Returns the schema of the newest entry, or `undefined` if the log is empty. */
+export async function schemaBefore(
+  table: ObjectStore,
+  position: LogPosition,
+): Promise<TableSchema | undefined> {
   const { latest, schema } = position;
   if (schema !== undefined || latest < 0) return schema;
   return schemaOf(await readEntry(table, latest));
@@ -225,18 +237,6 @@ function checkPartitions(table: ObjectStore, present: TableSchema, mine: TableSc
     {
       where: { path: table.location },
       hint: `An Arrow table keeps its partition columns: give the sink ${optionOf(present)}, or begin another table with \`path: "FOLDER"\`.`,
-    },
-  );
-}
-
-function checkSchema(table: ObjectStore, present: TableSchema, mine: TableSchema): void {
-  if (isSameTable(present, mine)) return;
-  throw new MillraceError(
-    "TABLE_SCHEMA_MISMATCH",
-    `the table has (${toDdl(present.schema)}), the batch has (${toDdl(mine.schema)})`,
-    {
-      where: { path: table.location },
-      hint: "An Arrow table keeps its schema: write to another path, or change the schema back.",
     },
   );
 }

@@ -7,11 +7,13 @@ import type { ObjectStore } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { SupportsWrite, TableCapability } from "../../contract/write/table.ts";
+import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import { type Disposition, WriterTable, writerOf } from "../../contract/write/writer-table.ts";
 import { readHead } from "./log.ts";
 import type { Operation } from "./log-entry.ts";
 import { checkPartitionColumns } from "./partitioning.ts";
 import { ArrowTableReader, type TableSlice } from "./reader.ts";
+import type { SchemaChoice } from "./schema-change.ts";
 import { readTableSchema } from "./table-schema.ts";
 import { ArrowTableWriter, type TableRows } from "./writer.ts";
 
@@ -60,6 +62,13 @@ function operationOf(replaces: Disposition["replaces"]): Operation {
   });
 }
 
+function choiceOf(onSchemaChange: OnSchemaChange = "fail"): SchemaChoice {
+  if (onSchemaChange !== "ignore") return onSchemaChange;
+  throw new MillraceError("WRITE_NOT_SUPPORTED", "an Arrow table leaves out no columns of the rows", {
+    hint: 'Nothing was read or written. Remove `.onSchemaChange("ignore")` and leave the columns out of the schema, or add them: `.onSchemaChange("evolve")`.',
+  });
+}
+
 /**
  * A table of Arrow IPC files with a commit log. It works as a sink and as a batch source. Each
  * batch is committed completely and exactly once, also after failures. The format is described in
@@ -83,8 +92,8 @@ export class ArrowTable extends DataSource<ParsedOptions> {
   }
 
   /** Returns a reader of all rows in the table. */
-  override reader(_schema: Schema): DataSourceReader<TableSlice> {
-    return new ArrowTableReader(this.#table());
+  override reader(schema: Schema): DataSourceReader<TableSlice> {
+    return new ArrowTableReader(this.#table(), schema);
   }
 
   #table(): ObjectStore {
@@ -113,13 +122,16 @@ export class ArrowTable extends DataSource<ParsedOptions> {
         "STREAMING_WRITE",
         "TRUNCATE",
         "ACCEPT_ANY_SCHEMA",
+        "AUTOMATIC_SCHEMA_EVOLUTION",
         ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
       ]),
       insteadOf: INSTEAD_OF,
-      writer: ({ replaces }, info) =>
-        replaces === "none" || replaces === "all"
+      writer: ({ replaces }, info) => {
+        const choice = choiceOf(info.onSchemaChange);
+        return choice === "fail" && (replaces === "none" || replaces === "all")
           ? writerOf(this, info, replaces === "all")
-          : this.#writer(schema, operationOf(replaces)),
+          : this.#writer(schema, operationOf(replaces), choice);
+      },
     });
   }
 
@@ -135,8 +147,8 @@ export class ArrowTable extends DataSource<ParsedOptions> {
     return this.#writer(schema, overwrite ? "overwrite" : "append");
   }
 
-  #writer(schema: Schema, operation: Operation): ArrowTableWriter {
+  #writer(schema: Schema, operation: Operation, onSchemaChange?: SchemaChoice): ArrowTableWriter {
     const { path, partitionBy } = this.options;
-    return new ArrowTableWriter({ schema, operation, path, partitionBy }, this.runtime);
+    return new ArrowTableWriter({ schema, operation, path, partitionBy, onSchemaChange }, this.runtime);
   }
 }

@@ -1,15 +1,22 @@
 import type { RecordBatch } from "apache-arrow";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
 import { type RecordedFile, StoredFile } from "../../arrow/stored-file.ts";
+import { withColumns } from "../../arrow/with-columns.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { readHead } from "./log.ts";
 import { liveFiles } from "./open-state.ts";
+import { decodedSchema } from "./stored-schema.ts";
 
 /**
- * Reads all record batches of a table in the order of its commits. Errors: `TABLE_FILE_MISSING`,
- * `TABLE_FILE_DAMAGED`.
+ * Reads all record batches of a table in the order of its commits, all with the columns that the
+ * table has now. Errors: `TABLE_FILE_MISSING`, `TABLE_FILE_DAMAGED`.
  */
 export async function* readTable(table: ObjectStore): AsyncGenerator<RecordBatch> {
-  yield* readFiles(table, liveFiles(table));
+  const head = await readHead(table);
+  if (head === undefined) return;
+  const schema = decodedSchema(head.schema);
+  const conformed = schema === undefined ? (batch: RecordBatch) => batch : withColumns(schema);
+  for await (const batch of readFiles(table, liveFiles(table))) yield conformed(batch);
 }
 
 /**

@@ -1,5 +1,6 @@
-import type { RecordBatch } from "apache-arrow";
+import type { RecordBatch, Schema } from "apache-arrow";
 import type { RecordedFile } from "../../arrow/stored-file.ts";
+import { withColumns } from "../../arrow/with-columns.ts";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { groupsOf } from "../kit/slices.ts";
@@ -24,10 +25,13 @@ export type TableSlice = { readonly files: readonly RecordedFile[] } | readonly 
  */
 export class ArrowTableReader extends DataSourceReader<TableSlice> {
   readonly #table: ObjectStore;
+  readonly #schema: Schema;
 
-  constructor(table: ObjectStore) {
+  /** `schema` has the columns that files of older versions of the table may lack. */
+  constructor(table: ObjectStore, schema: Schema) {
     super();
     this.#table = table;
+    this.#schema = schema;
   }
 
   override async partitions(): Promise<TableSlice[]> {
@@ -37,7 +41,9 @@ export class ArrowTableReader extends DataSourceReader<TableSlice> {
     }));
   }
 
-  override read(slice: TableSlice): AsyncIterable<RecordBatch> {
-    return readFiles(this.#table, "files" in slice ? slice.files : slice.map((path) => ({ path })));
+  override async *read(slice: TableSlice): AsyncGenerator<RecordBatch> {
+    const files = "files" in slice ? slice.files : slice.map((path) => ({ path }));
+    const conformed = withColumns(this.#schema);
+    for await (const batch of readFiles(this.#table, files)) yield conformed(batch);
   }
 }

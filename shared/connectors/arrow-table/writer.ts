@@ -13,6 +13,7 @@ import {
   type SupportsCommitLookup,
   type SupportsNewestBatch,
   type SupportsStagedFiles,
+  type SupportsTargetCheck,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
@@ -22,14 +23,15 @@ import {
 } from "../../contract/stream-writer.ts";
 import { sha256 } from "../kit/sha256.ts";
 import { filesOf, findDamagedFiles, pathsOf, putRows, type StagedRows } from "../kit/staging.ts";
-import { commitChange } from "./commit.ts";
+import { commitChange, schemaBefore, tableAfter } from "./commit.ts";
 import { dataKey } from "./data-files.ts";
 import { openLog, readHead } from "./log.ts";
 import type { LogFile, Operation } from "./log-entry.ts";
 import type { LogMark } from "./log-window.ts";
 import { putPartitions } from "./partition-files.ts";
 import { checkPartitionColumns } from "./partitioning.ts";
-import { tableSchemaOf } from "./table-schema.ts";
+import type { SchemaChoice } from "./schema-change.ts";
+import { tableSchemaOf } from "./stored-schema.ts";
 import type { TableSchema } from "./table-state.ts";
 import { vacuumTable } from "./vacuum.ts";
 
@@ -47,6 +49,8 @@ export interface ArrowTableParts {
   /** The table's folder. Absent for the table in the pipeline's own folder. */
   readonly path?: string | undefined;
   readonly partitionBy?: readonly string[] | undefined;
+  /** What happens if the rows have other columns than the table. Default: `fail`. */
+  readonly onSchemaChange?: SchemaChoice | undefined;
   /** The size at which a data file is closed. */
   readonly fileBytes?: number;
 }
@@ -63,6 +67,7 @@ export class ArrowTableWriter
     SupportsCommitLookup,
     SupportsNewestBatch,
     SupportsTargetName,
+    SupportsTargetCheck,
     SupportsExists,
     SupportsVacuum
 {
@@ -134,6 +139,7 @@ export class ArrowTableWriter
         // A batch without messages was skipped.
         kind: messages.length === 0 ? "skip" : operation,
         schema,
+        onSchemaChange: this.#parts.onSchemaChange ?? "fail",
         add,
       },
       known: hint,
@@ -159,6 +165,20 @@ export class ArrowTableWriter
     const table = this.#table(context);
     const known = hintFor(this.#recordedLocation(table), context);
     return (await openLog(table, context.pipeline, known)).newest;
+  }
+
+  /**
+   * Checks the columns of the rows before a batch is planned. If the last commit left the schema
+   * that they have, it asks nothing. Errors: `TABLE_SCHEMA_MISMATCH`, `TABLE_PARTITIONS_MISMATCH`.
+   */
+  async checkTarget(context: NewestBatchContext): Promise<void> {
+    const { operation, schema, partitionBy, onSchemaChange = "fail" } = this.#parts;
+    const table = this.#table(context);
+    const known = hintFor(this.#recordedLocation(table), context);
+    const mine = tableSchemaOf(schema, partitionBy);
+    if (operation === "overwrite" || known?.schemaDigest === digestOf(mine)) return;
+    const before = await schemaBefore(table, await openLog(table, context.pipeline, known));
+    if (before !== undefined) tableAfter(table, before, { schema: mine, onSchemaChange });
   }
 
   /** Returns the folder of the table, or `undefined` if it is in the pipeline's own folder. */

@@ -1,5 +1,6 @@
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime } from "../../contract/context.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -53,6 +54,8 @@ export class EventsStreamReader
   }
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  override deserializeOffset: (json: Offset) => Position = ORDER.deserialize;
 
   prepareForTriggerAvailableNow(): void {
     this.#availableNow = settledTime(this.#options, this.#runtime);

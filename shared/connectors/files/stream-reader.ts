@@ -1,14 +1,17 @@
 import type { Schema } from "apache-arrow";
+import * as z from "zod";
 import type { DataSourceRuntime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
+import type { Offset } from "../../contract/offset.ts";
 import { type ReadLimit, ReadMaxFiles } from "../../contract/read-limit.ts";
 import {
   DataSourceStreamReader,
   type RowSource,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
+import { offsetOf } from "../kit/offset-fields.ts";
 import type { RecordContent } from "./bad-record.ts";
 import { byTime, type FileGroup, FileSelection, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -110,6 +113,14 @@ type TimeOffset = {
   readonly seen?: string;
 };
 
+const COUNT = z.number().int().nonnegative();
+const TIME_OFFSET: z.ZodType<TimeOffset> = z.strictObject({
+  files: COUNT,
+  time: z.iso.datetime().exactOptional(),
+  key: z.string().exactOptional(),
+  seen: z.string().exactOptional(),
+});
+
 interface ListedFile extends Fingerprint {
   readonly info: ObjectInfo;
 }
@@ -126,6 +137,13 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
 
   override initialOffset(): TimeOffset {
     return { files: 0 };
+  }
+
+  /** Errors: `OFFSET_FIELD_INVALID`, `SEEN_FILES_MISSING`. */
+  override async deserializeOffset(json: Offset): Promise<TimeOffset> {
+    const offset = offsetOf(TIME_OFFSET, json);
+    await this.#seen.at(offset.seen);
+    return offset;
   }
 
   override async latestOffset(start: TimeOffset, limit: ReadLimit): Promise<TimeOffset> {
@@ -182,6 +200,8 @@ export class TimeOrderReader extends FilesReader<TimeOffset> {
 /** The offset of `KeyOrderReader`: the last file that was read and the number of files read. */
 type KeyOffset = { readonly files: number; readonly key?: string };
 
+const KEY_OFFSET: z.ZodType<KeyOffset> = z.strictObject({ files: COUNT, key: z.string().exactOptional() });
+
 /** Reads the files whose names come after the last one read. */
 export class KeyOrderReader extends FilesReader<KeyOffset> {
   /** The batch that was planned last. `partitions` uses it to avoid a second listing. */
@@ -191,6 +211,10 @@ export class KeyOrderReader extends FilesReader<KeyOffset> {
 
   override initialOffset(): KeyOffset {
     return { files: 0 };
+  }
+
+  override deserializeOffset(json: Offset): KeyOffset {
+    return offsetOf(KEY_OFFSET, json);
   }
 
   override async latestOffset(start: KeyOffset, limit: ReadLimit): Promise<KeyOffset> {

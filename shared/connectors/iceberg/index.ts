@@ -5,6 +5,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { SupportsWrite } from "../../contract/write/table.ts";
+import { environmentOf } from "../kit/secrets.ts";
 import type { FileIo } from "./file-io.ts";
 import { arrowSchemaOf } from "./format/arrow-schema.ts";
 import { currentSchema } from "./format/metadata.ts";
@@ -34,6 +35,11 @@ export class Iceberg extends DataSource<ParsedOptions> {
   /** Returns the current columns of the table. Errors: `TABLE_NOT_FOUND`, those of the catalog. */
   override async schema(): Promise<Schema> {
     return arrowSchemaOf(currentSchema((await this.#load()).metadata));
+  }
+
+  /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
+  override requiredEnvironment(): readonly string[] {
+    return environmentOf(this.options);
   }
 
   /** Returns a reader of all rows of the newest snapshot. */

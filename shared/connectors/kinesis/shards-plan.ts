@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { optional } from "../../contract/optional.ts";
 import { roundDown } from "../../contract/time.ts";
 import type { Mark, Shard } from "./stream.ts";
@@ -23,6 +24,21 @@ export type StreamOffset = {
   readonly created?: string;
   readonly shards: { readonly [shardId: string]: ShardState };
 };
+
+const TIME = z.iso.datetime();
+const SHARD_STATE = z.strictObject({
+  last: z
+    .strictObject({ seq: z.string().regex(/^\d+$/, "must be a sequence number"), at: TIME })
+    .exactOptional(),
+  ended: z.literal(true).exactOptional(),
+});
+/** The fields of an offset, for those that a person gives. */
+export const STREAM_OFFSET: z.ZodType<StreamOffset> = z.strictObject({
+  from: z.union([z.literal("TRIM_HORIZON"), TIME]),
+  readUpTo: TIME,
+  created: TIME.exactOptional(),
+  shards: z.record(z.string(), SHARD_STATE),
+});
 
 /** The shortest retention period that a stream can have. Milliseconds. */
 export const SHORTEST_RETENTION: number = 24 * 3_600_000;

@@ -1,6 +1,7 @@
 import type { Schema } from "apache-arrow";
 import type { BadRow } from "../../contract/bad-rows.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -8,10 +9,17 @@ import {
 } from "../../contract/stream-reader.ts";
 import { atOnce } from "../kit/at-once.ts";
 import { badRow } from "../kit/bad-row.ts";
+import { offsetOf } from "../kit/offset-fields.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
 import { recordReader } from "./records.ts";
-import { SHORTEST_RETENTION, ShardsPlan, type StreamOffset, wholeMinute } from "./shards-plan.ts";
+import {
+  SHORTEST_RETENTION,
+  ShardsPlan,
+  STREAM_OFFSET,
+  type StreamOffset,
+  wholeMinute,
+} from "./shards-plan.ts";
 import {
   expired,
   type Mark,
@@ -93,6 +101,10 @@ export class KinesisReader
           ? startingPosition
           : new Date(startingPosition.timestamp).toISOString();
     return { from, readUpTo: wholeMinute(now), shards: {} };
+  }
+
+  override deserializeOffset(json: Offset): StreamOffset {
+    return offsetOf(STREAM_OFFSET, json);
   }
 
   /**

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Runtime } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
+import { secretMissing } from "../../contract/secret-missing.ts";
 
 /**
  * A value that is read from an environment variable when it is needed. It is never stored or
@@ -19,13 +19,22 @@ export function isFromEnvironment(value: unknown): value is FromEnvironment {
 }
 
 /**
+ * Returns the names of all environment variables that options name, at any depth. Objects with
+ * further fields, which a request body may have, name none.
+ */
+export function environmentOf(options: unknown): readonly string[] {
+  if (typeof options !== "object" || options === null) return [];
+  if (isFromEnvironment(options) && typeof options.env === "string" && Object.keys(options).length === 1)
+    return [options.env];
+  return [...new Set(Object.values(options).flatMap(environmentOf))];
+}
+
+/**
  * Returns the value of the environment variable. `dataSource` is the connector's name, for the
  * error. Error: `SECRET_MISSING`.
  */
 export function secretOf(env: Runtime["env"], { env: name }: FromEnvironment, dataSource: string): string {
   const value = env[name];
   if (value !== undefined && value !== "") return value;
-  throw new MillraceError("SECRET_MISSING", `the environment variable ${name} is not set`, {
-    hint: `Set ${name} where the pipeline runs; the options of ${dataSource} name it.`,
-  });
+  throw secretMissing([name], dataSource);
 }

@@ -1,5 +1,6 @@
 import { DataSourceReader } from "../../contract/batch-reader.ts";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
+import type { Offset } from "../../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit, ReadMaxRows } from "../../contract/read-limit.ts";
 import {
   DataSourceStreamReader,
@@ -62,6 +63,8 @@ export class MemoryStreamReader
   }
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  override deserializeOffset: (json: Offset) => Position = ORDER.deserialize;
 
   prepareForTriggerAvailableNow(): void {
     this.#availableNow = this.#size();

@@ -21,6 +21,11 @@ import { checkUnique } from "./unique-keys.ts";
 
 /** Returns a builder of a write that merges changes by key. */
 export function autoCdcBuilder(parts: DeltaParts, info: AutoCdcInfo): DeltaWriteBuilder {
+  if ((info.onSchemaChange ?? "fail") !== "fail") {
+    throw new MillraceError("WRITE_NOT_SUPPORTED", "a merge into PostgreSQL does not change its columns", {
+      hint: `Nothing was read or written. Remove \`.onSchemaChange("${info.onSchemaChange}")\`, and give the table the columns by ALTER TABLE.`,
+    });
+  }
   return { build: () => new ChangeWrite(new MergeCommit(parts, info)) };
 }
 

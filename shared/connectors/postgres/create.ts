@@ -17,7 +17,8 @@ export function definitionOf(schema: Schema, keyColumns: readonly string[]): str
   return [...columns, ...key].join(", ");
 }
 
-function sqlType(name: string, fieldType: DataType): string {
+/** Returns the type of a column for a field. Error: `POSTGRES_TABLE_MISMATCH` if there is none. */
+export function sqlType(name: string, fieldType: DataType): string {
   const type = rowType(fieldType);
   const scalar = sqlScalar(type);
   if (scalar !== undefined) return scalar;

@@ -6,12 +6,15 @@ import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamArrowWriter } from "../../contract/stream-writer.ts";
 import type { TableCapability } from "../../contract/write/table.ts";
+import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import { type WriterTableParts, writerOf } from "../../contract/write/writer-table.ts";
 import { loadDriver, Server } from "../kit/postgres/connection.ts";
+import { environmentOf } from "../kit/secrets.ts";
 import type { StagedRows } from "../kit/staging.ts";
 import { PostgresReader } from "./batch-reader.ts";
 import { OPTIONS, type ParsedOptions, type PostgresOptions } from "./options.ts";
 import { type Replaced, replacedBy } from "./replace.ts";
+import { choiceOf } from "./schema-change.ts";
 import { PostgresStreamReader } from "./stream-reader.ts";
 import { readTable, schemaOf } from "./table.ts";
 import { PostgresTable } from "./writable-table.ts";
@@ -44,6 +47,11 @@ export class Postgres extends DataSource<ParsedOptions> {
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
   }
 
+  /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
+  override requiredEnvironment(): readonly string[] {
+    return environmentOf(this.options);
+  }
+
   /** Returns a batch reader of all rows. */
   override reader(schema: Schema): DataSourceReader<unknown> {
     return new PostgresReader(schema, this.options, this.#server);
@@ -69,15 +77,19 @@ export class Postgres extends DataSource<ParsedOptions> {
         "TRUNCATE",
         "OVERWRITE_BY_FILTER",
         "ACCEPT_ANY_SCHEMA",
+        "AUTOMATIC_SCHEMA_EVOLUTION",
         ...(partitionBy === undefined ? [] : (["OVERWRITE_DYNAMIC"] as const)),
       ]),
       insteadOf: {
         OVERWRITE_DYNAMIC: 'Set the option partitionBy of the sink: partitionBy: ["column", …].',
       },
-      writer: (disposition, info) =>
-        disposition.replaces === "none" || disposition.replaces === "all"
+      writer: (disposition, info) => {
+        const { onSchemaChange } = info;
+        const isPlain = disposition.replaces === "none" || disposition.replaces === "all";
+        return isPlain && choiceOf(onSchemaChange) === "fail"
           ? writerOf(this, info, disposition.replaces === "all")
-          : this.#writer(schema, replacedBy(disposition)),
+          : this.#writer(schema, replacedBy(disposition), onSchemaChange);
+      },
     };
     const parts = { options: this.options, server: this.#server, runtime: this.runtime };
     return new PostgresTable(table, parts, this.#writer(schema, { replaces: "none" }));
@@ -95,8 +107,9 @@ export class Postgres extends DataSource<ParsedOptions> {
     return this.writer(schema, overwrite);
   }
 
-  #writer(schema: Schema, replaced: Replaced): PostgresWriter {
-    return new PostgresWriter(schema, this.options, replaced, this.#server, this.runtime);
+  #writer(schema: Schema, replaced: Replaced, onSchemaChange?: OnSchemaChange): PostgresWriter {
+    const { options, runtime } = this;
+    return new PostgresWriter({ schema, options, replaced, onSchemaChange, server: this.#server, runtime });
   }
 
   get #server(): Server {

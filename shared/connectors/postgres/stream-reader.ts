@@ -2,7 +2,7 @@ import type { Schema } from "apache-arrow";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
-import { sameOffset } from "../../contract/offset.ts";
+import { type Offset, sameOffset } from "../../contract/offset.ts";
 import { type ReadLimit, ReadMaxRows } from "../../contract/read-limit.ts";
 import {
   DataSourceStreamReader,
@@ -22,6 +22,7 @@ import {
   unsafe,
 } from "./cursor.ts";
 import { refuseHiding, refuseValue } from "./cursor-values.ts";
+import { givenOffset } from "./given-offset.ts";
 import type { ParsedOptions } from "./options.ts";
 import { readRows } from "./read.ts";
 import { type Sequence, safeSequence } from "./sequence.ts";
@@ -55,6 +56,14 @@ export class PostgresStreamReader
   override initialOffset(): Position {
     const { startAfter, cursorColumn = "" } = this.#options;
     return startAfter === undefined ? {} : { [cursorColumn]: String(startAfter) };
+  }
+
+  /**
+   * Asks the server whether the values are of the columns' types. Errors: `OPTIONS_INVALID`,
+   * `OFFSET_FIELD_INVALID`, `POSTGRES_CURSOR_UNSAFE`, `POSTGRES_FAILED`.
+   */
+  override async deserializeOffset(json: Offset): Promise<TableOffset> {
+    return await this.#inOrder((session, cursor) => givenOffset(session, cursor, json));
   }
 
   override getDefaultReadLimit(): ReadLimit {

@@ -46,6 +46,8 @@ export interface Column {
   readonly identity: "always" | "default" | "none";
   /** True if the server computes the value, so that no statement may set it. */
   readonly isGenerated: boolean;
+  /** True if the server has a value for a row that has none: a default, a number, or it computes it. */
+  readonly isFilled: boolean;
 }
 
 /** A table as described in PostgreSQL's catalog. */
@@ -55,17 +57,20 @@ export interface Table {
   readonly sql: string;
   /** `relkind`: `r` is a table, `p` a partitioned table, `v` a view; there are others. */
   readonly kind: string;
+  /** True if it may have triggers. */
+  readonly hasTriggers: boolean;
   /** The columns in the table's order. */
   readonly columns: readonly Column[];
 }
 
 const COLUMNS = `
-  SELECT c.oid, n.nspname, c.relname, c.relkind, a.attname, a.attnum, format_type(a.atttypid, -1), coalesce(e.typname, b.typname),
+  SELECT c.oid, n.nspname, c.relname, c.relkind, c.relhastriggers, a.attname, a.attnum, format_type(a.atttypid, -1), coalesce(e.typname, b.typname),
     e.oid IS NOT NULL, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attnotnull OR t.typnotnull,
     coalesce(l.collisdeterministic, true),
     coalesce(l.collname IN ('C', 'POSIX', 'ucs_basic')
       OR l.collname = 'default' AND d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c', false),
-    format_type(b.oid, -1), a.attidentity, a.attgenerated <> ''
+    format_type(b.oid, -1), a.attidentity, a.attgenerated <> '',
+    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -80,12 +85,13 @@ const COLUMNS = `
 /** Returns the table with this name, or `undefined` if there is none. */
 export async function findTable(session: Session, name: string): Promise<Table | undefined> {
   const rows = await session.query(`looking up the table ${name}`, COLUMNS, [quoteTable(name)]);
-  const [oid, schema, table, kind] = rows[0] ?? [];
+  const [oid, schema, table, kind, hasTriggers] = rows[0] ?? [];
   if (oid == null || schema == null || table == null || kind == null) return undefined;
   return {
     oid,
     sql: `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`,
     kind,
+    hasTriggers: hasTriggers === "t",
     columns: rows.map(columnOf),
   };
 }
@@ -105,8 +111,8 @@ export async function readTable(session: Session, name: string): Promise<Table> 
 
 function columnOf(row: readonly (string | null)[]): Column {
   const [name, number, type, base, isArray, modifier, isNotNull, isExact, isBytewise, ...others] =
-    row.slice(4);
-  const [plainType, identity, isGenerated] = others;
+    row.slice(5);
+  const [plainType, identity, isGenerated, isFilled] = others;
   return {
     name: name ?? "",
     number: number ?? "",
@@ -120,6 +126,7 @@ function columnOf(row: readonly (string | null)[]): Column {
     plainType: plainType ?? "",
     identity: identity === "a" ? "always" : identity === "d" ? "default" : "none",
     isGenerated: isGenerated === "t",
+    isFilled: isFilled === "t",
   };
 }
 

@@ -10,6 +10,7 @@ import {
   type SupportsCommitLookup,
   type SupportsNewestBatch,
   type SupportsStagedFiles,
+  type SupportsTargetCheck,
   type SupportsTargetName,
   type SupportsTaskAbort,
   type SupportsVacuum,
@@ -17,6 +18,7 @@ import {
   type VacuumResult,
 } from "../../contract/stream-writer.ts";
 import { suggest } from "../../contract/suggest.ts";
+import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import type { Server } from "../kit/postgres/connection.ts";
 import type { Session } from "../kit/postgres/session.ts";
 import {
@@ -35,8 +37,20 @@ import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
 import type { ParsedOptions } from "./options.ts";
 import { deleteMatching, lockForOverwrite, PartitionDeleter, type Replaced } from "./replace.ts";
+import { checkColumns, choiceOf, evolved, type SchemaChoice } from "./schema-change.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
 import { refuseZeroCharacters } from "./zero-characters.ts";
+
+/** What a writer is made of. */
+export interface PostgresWriterParts {
+  readonly schema: Schema;
+  readonly options: ParsedOptions;
+  readonly replaced: Replaced;
+  /** What happens if the rows have columns that the table lacks. Default: `fail`. */
+  readonly onSchemaChange?: OnSchemaChange | undefined;
+  readonly server: Server;
+  readonly runtime: Runtime;
+}
 
 /**
  * Stages the Arrow files of each task. The commit loads all of them into the table and records the
@@ -49,6 +63,7 @@ export class PostgresWriter
     SupportsStagedFiles<StagedRows>,
     SupportsCommitLookup,
     SupportsNewestBatch,
+    SupportsTargetCheck,
     SupportsTargetName,
     SupportsVacuum,
     SupportsExists
@@ -56,15 +71,17 @@ export class PostgresWriter
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
   readonly #replaced: Replaced;
+  readonly #choice: SchemaChoice;
   readonly #server: Server;
   readonly #runtime: Runtime;
   readonly #batches: BatchesTable;
 
-  constructor(schema: Schema, options: ParsedOptions, replaced: Replaced, server: Server, runtime: Runtime) {
+  constructor({ schema, options, replaced, onSchemaChange, server, runtime }: PostgresWriterParts) {
     super();
     this.#schema = schema;
     this.#options = options;
     this.#replaced = replaced;
+    this.#choice = choiceOf(onSchemaChange);
     this.#server = server;
     this.#runtime = runtime;
     this.#batches = batchesTableOf(options);
@@ -172,6 +189,18 @@ export class PostgresWriter
     return await this.#server.use((session) => this.#batches.newest(session, pipeline));
   }
 
+  /**
+   * Checks before a batch is planned that the server answers, and that the table takes the rows or
+   * can be created. Errors: `POSTGRES_FAILED`, `POSTGRES_TABLE_MISMATCH`.
+   */
+  async checkTarget(): Promise<void> {
+    await this.#server.use(async (session) => {
+      const table = await findTable(session, this.#options.table);
+      if (table === undefined) definitionOf(this.#schema, this.#keyColumns);
+      else checkColumns(table, this.#schema, this.#keyColumns, this.#choice);
+    });
+  }
+
   async targetName(): Promise<string> {
     return `table ${this.#options.table} of database ${await this.#server.database()}`;
   }
@@ -198,7 +227,11 @@ export class PostgresWriter
   async #makeTable(session: Session): Promise<Table> {
     const { table } = this.#options;
     const there = await findTable(session, table);
-    if (there !== undefined) return there;
+    if (there !== undefined) {
+      return this.#choice === "evolve"
+        ? await evolved(session, table, there, this.#schema, this.#keyColumns)
+        : there;
+    }
     await makeTable(session, quoteTable(table), definitionOf(this.#schema, this.#keyColumns));
     return await readTable(session, table);
   }

@@ -1,4 +1,5 @@
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -59,6 +60,8 @@ export class RateMicroBatchReader
   }
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  override deserializeOffset: (json: Offset) => Position = ORDER.deserialize;
 
   /** Makes exactly one batch available, as in Spark. */
   prepareForTriggerAvailableNow(): void {

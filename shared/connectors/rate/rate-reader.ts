@@ -1,5 +1,6 @@
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime } from "../../contract/context.ts";
+import type { Offset } from "../../contract/offset.ts";
 import { ReadAllAvailable, type ReadLimit, ReadMaxRows } from "../../contract/read-limit.ts";
 import {
   DataSourceStreamReader,
@@ -73,6 +74,8 @@ export class RateReader
   }
 
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
+
+  override deserializeOffset: (json: Offset) => Position = ORDER.deserialize;
 
   prepareForTriggerAvailableNow(): void {
     this.#availableNow = this.#now();

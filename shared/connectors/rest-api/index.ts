@@ -6,6 +6,7 @@ import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
 import type { DataSourceStreamWriter } from "../../contract/stream-writer.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
+import { environmentOf } from "../kit/secrets.ts";
 import { RestAutoCdc } from "./auto-cdc.ts";
 import { ListReader, TimeRangeBatchReader } from "./batch-reader.ts";
 import { RestClient } from "./client.ts";
@@ -45,6 +46,11 @@ export class RestApi extends DataSource<ParsedOptions> {
   override schema(): string {
     const { schema } = this.options;
     return requiredSchema(schema, "RestApi", "id string NOT NULL, time timestamp, mag double");
+  }
+
+  /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
+  override requiredEnvironment(): readonly string[] {
+    return environmentOf(this.options);
   }
 
   /** Returns a batch reader of a time range or of the whole list. */

@@ -2,12 +2,14 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
+import type { Offset } from "../../contract/offset.ts";
 import { DataSourceStreamReader, type SupportsTriggerAvailableNow } from "../../contract/stream-reader.ts";
+import { offsetOf } from "../kit/offset-fields.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 import { after, keyOf, type PageRef } from "./page-ref.ts";
 import { type Page, Pages, type Place } from "./pages.ts";
-import { type Position, Positions } from "./positions.ts";
+import { POSITION, type Position, Positions } from "./positions.ts";
 import { readRecordsAgain, recordBatches } from "./records.ts";
 import { walk } from "./walk.ts";
 
@@ -72,6 +74,10 @@ export class PositionReader
 
   override initialOffset(): Position {
     return { page: null, row: 0 };
+  }
+
+  override deserializeOffset(json: Offset): Position {
+    return offsetOf(POSITION, json);
   }
 
   override async latestOffset(start: Position): Promise<Position> {

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import { MillraceError } from "../../contract/errors.ts";
 import type { PageRef } from "./page-ref.ts";
 import type { Pages, Place } from "./pages.ts";
@@ -11,6 +12,15 @@ export type Position = {
   /** The number of rows before the page, if `page` does not say it and it is needed. */
   readonly before?: number;
 };
+
+const COUNT = z.number().int().nonnegative();
+/** The fields of a position, for those that a person gives. */
+export const POSITION: z.ZodType<Position> = z.strictObject({
+  page: z.union([z.string(), z.number(), z.literal(true), z.strictObject({ json: z.string() }), z.null()]),
+  row: COUNT,
+  size: COUNT.exactOptional(),
+  before: COUNT.exactOptional(),
+});
 
 /** Converts between positions, which are stored, and places in the list. */
 export class Positions {

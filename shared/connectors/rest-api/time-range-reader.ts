@@ -3,6 +3,7 @@ import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -117,6 +118,8 @@ export class TimeRangeReader
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
+
+  override deserializeOffset: (json: Offset) => TimeOffset = ORDER.deserialize;
 
   /**
    * Returns a test whether a row's time is in the range. Without `column` every row passes. Error:

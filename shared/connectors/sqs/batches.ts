@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import * as z from "zod";
 import { StoredFile } from "../../arrow/stored-file.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { batchDigits, partitionDigits } from "../../contract/keys.ts";
@@ -22,6 +23,15 @@ export type QueueOffset = {
    */
   readonly created?: string;
 };
+
+const COUNT = z.number().int().nonnegative();
+/** The fields of an offset, for those that a person gives. */
+export const QUEUE_OFFSET: z.ZodType<QueueOffset> = z.strictObject({
+  batch: COUNT,
+  id: z.string().exactOptional(),
+  files: COUNT.exactOptional(),
+  created: z.string().exactOptional(),
+});
 
 const RESTORE_HINT =
   "Restore the file; the batch cannot be written without it. To give the batch up, and have the queue forget its messages: `millrace skip PIPELINE --discard`.";

@@ -1,11 +1,13 @@
 import type { RecordBatch } from "apache-arrow";
 import { MillraceError } from "../../contract/errors.ts";
+import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type SupportsSetAside,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
-import type { MessagesFile, QueueOffset } from "./batches.ts";
+import { offsetOf } from "../kit/offset-fields.ts";
+import { type MessagesFile, QUEUE_OFFSET, type QueueOffset } from "./batches.ts";
 import { Receiving, type ReceivingParts } from "./receiving.ts";
 
 /**
@@ -45,6 +47,10 @@ export class SqsReader
 
   override initialOffset(): QueueOffset {
     return { batch: 0 };
+  }
+
+  override deserializeOffset(json: Offset): QueueOffset {
+    return offsetOf(QUEUE_OFFSET, json);
   }
 
   /**

@@ -224,7 +224,7 @@ export const REST_API = {
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 
-/** Codes of secrets, which `postgres` and `rest-api` read from environment variables. */
+/** Codes of secrets, which options name as `{ env: "NAME" }`. */
 export const SECRETS = {
   SECRET_MISSING: {
     means: "the environment variable that holds a secret is not set",

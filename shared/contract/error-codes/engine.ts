@@ -23,6 +23,12 @@ export const SOURCE = {
     do: "give a plain object of JSON values",
     again: "no",
   },
+  OFFSET_UNREADABLE: {
+    means:
+      "an offset that a person gave, which the source's reader cannot read, or from which it cannot plan a batch; the message names the field, or says why",
+    do: "correct it; `millrace status` shows one that the source wrote. `--unchecked` sets it all the same",
+    again: "no",
+  },
   OFFSET_TOO_LARGE: {
     means:
       "an offset of more JSON than the ledger can store: 100 KiB in DynamoDB, 1 MiB in SQLite; nothing was recorded",
@@ -248,8 +254,8 @@ export const SINK = {
     again: "no",
   },
   TABLE_SCHEMA_MISMATCH: {
-    means: "the table has another schema",
-    do: "write to another path, or change the schema back",
+    means: "the table has other columns than the rows; the message names each difference",
+    do: '`.onSchemaChange("evolve")` if the error says so; else write to another path, or change the schema back',
     again: "no",
   },
   TABLE_PARTITIONS_MISMATCH: {

@@ -19,6 +19,9 @@ export type Disposition =
   | { readonly replaces: "matching"; readonly predicates: readonly Predicate[] }
   | { readonly replaces: "partitions" };
 
+/** What a writer is made for. */
+export type WriterInfo = Pick<LogicalWriteInfo, "schema" | "saveMode" | "onSchemaChange">;
+
 /** The parts of a `WriterTable`. */
 export interface WriterTableParts {
   readonly name: string;
@@ -26,10 +29,7 @@ export interface WriterTableParts {
   readonly schema?: SchemaLike;
   readonly insteadOf?: NonNullable<Table["insteadOf"]>;
   /** Returns a new writer. */
-  writer(
-    disposition: Disposition,
-    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
-  ): Awaitable<Writer<unknown>>;
+  writer(disposition: Disposition, info: WriterInfo): Awaitable<Writer<unknown>>;
 }
 
 /**
@@ -54,14 +54,11 @@ export class WriterTable implements SupportsWrite {
   }
 
   /** Returns a new writer, for questions about the table or for one write. */
-  writer(
-    disposition: Disposition,
-    info: Pick<LogicalWriteInfo, "schema" | "saveMode">,
-  ): Awaitable<Writer<unknown>> {
+  writer(disposition: Disposition, info: WriterInfo): Awaitable<Writer<unknown>> {
     return this.#parts.writer(disposition, info);
   }
 
-  newWriteBuilder(info: Pick<LogicalWriteInfo, "schema" | "saveMode">): WriterWriteBuilder {
+  newWriteBuilder(info: WriterInfo): WriterWriteBuilder {
     return new WriterWriteBuilder((disposition) => this.writer(disposition, info));
   }
 }
@@ -72,7 +69,7 @@ export class WriterTable implements SupportsWrite {
  */
 export function writerOf(
   source: Pick<DataSource<object>, "streamWriter" | "writer">,
-  { schema, saveMode }: Pick<LogicalWriteInfo, "schema" | "saveMode">,
+  { schema, saveMode }: WriterInfo,
   overwrite: boolean,
 ): Writer<unknown> {
   return saveMode === undefined ? source.streamWriter(schema, overwrite) : source.writer(schema, overwrite);

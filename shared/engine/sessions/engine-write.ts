@@ -5,6 +5,7 @@ import type { SupportsWrite } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
 import type { WriteBuilder } from "../../contract/write/write-builder.ts";
 import type { LogicalWriteInfo } from "../../contract/write/write-info.ts";
+import type { Batch } from "../ports/ledger.ts";
 import type { SortingOptions } from "../shuffle/sorted-rows.ts";
 import type { ShuffleSpec } from "../shuffle/spec.ts";
 
@@ -68,4 +69,16 @@ export interface EngineWrite extends Write {
 export interface CountsRows {
   /** Returns the counts of this task so far. */
   counts(): Readonly<Record<string, number>>;
+}
+
+export function takesInput(table: SupportsWrite): table is EngineTable {
+  return "takesInput" in table && table.takesInput === true;
+}
+
+export function inputOf({
+  exchanges,
+  skipped,
+}: { readonly [Key in "exchanges" | "skipped"]?: Batch[Key] | undefined }): PlannedInput {
+  const isSkipped = skipped !== undefined;
+  return exchanges === undefined ? { isSkipped } : { isSkipped, partitionsKey: exchanges.inputKey };
 }

@@ -6,6 +6,7 @@ import type { Pipeline } from "../../contract/pipeline.ts";
 import type { PipelineIdentity } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { openCommand } from "../row-level/open-command.ts";
+import { checkEnvironmentOf } from "./check-environment.ts";
 import { guard } from "./guard.ts";
 import { SinkSession } from "./sink-session.ts";
 import { SourceSession, type SourceSessionOptions } from "./source-session.ts";
@@ -15,6 +16,8 @@ export interface Sessions {
   readonly pipeline: Pipeline;
   readonly source: SourceSession;
   readonly sink: SinkSession;
+  /** Throws `SECRET_MISSING` if an environment variable that source or sink need is not set. */
+  checkEnvironment(): Promise<void>;
 }
 
 export interface SessionsOptions extends SourceSessionOptions {
@@ -44,21 +47,29 @@ export async function openSessions(
     const command = await openCommand(pipeline, pipeline.command, ports, parsed);
     const sink = new SinkSession(command.pipeline, ports, command.options);
     const source = await SourceSession.open(command.pipeline, ports, command.options, options);
-    return { pipeline, source, sink };
+    const checkEnvironment = () => checkEnvironmentOf(pipeline, "sink", command.options, ports);
+    return { pipeline, source, sink, checkEnvironment };
   }
   const sourceOptions = await parsed(pipeline.source);
-  const sink = new SinkSession(pipeline, ports, await parsed(pipeline.sink));
+  const sinkOptions = await parsed(pipeline.sink);
+  const sink = new SinkSession(pipeline, ports, sinkOptions);
   const source = await SourceSession.open(pipeline, ports, sourceOptions, options);
-  return { pipeline, source, sink };
+  const checkEnvironment = async () => {
+    await checkEnvironmentOf(pipeline, "source", sourceOptions, ports);
+    await checkEnvironmentOf(pipeline, "sink", sinkOptions, ports);
+  };
+  return { pipeline, source, sink, checkEnvironment };
 }
 
 /**
- * Creates a writer before anything is planned, so that a sink with unusable options fails early.
- * Returns the schema of the rows.
+ * Checks before anything is planned what no batch could go without: environment variables, the
+ * source's schema, and the options of the sink, of which a writer is created. Returns the schema
+ * of the rows.
  */
-export async function checkSinkOptions({ source, sink }: Sessions): Promise<Schema> {
-  const schema = await source.schema();
-  await sink.checkOptions(schema);
+export async function checkBeforePlanning(sessions: Sessions): Promise<Schema> {
+  await sessions.checkEnvironment();
+  const schema = await sessions.source.schema();
+  await sessions.sink.checkOptions(schema);
   return schema;
 }
 

@@ -106,6 +106,17 @@ export class Planner {
     );
   }
 
+  /**
+   * Returns the offset that a person gives, as the reader reads it, or `undefined` if the reader
+   * cannot say so. Throws the reader's error, or `OFFSET_NOT_JSON`.
+   */
+  async deserializeOffset(json: Offset): Promise<Offset | undefined> {
+    const reader = this.reader instanceof SimplePlanner ? this.reader.reader : this.reader;
+    if (reader.deserializeOffset === undefined) return undefined;
+    const read = await this.#call("deserializeOffset", () => reader.deserializeOffset?.(json));
+    return checkOffset(read, "deserializeOffset()");
+  }
+
   /** Returns the end of the next batch. Throws `OFFSET_NOT_JSON` or `OFFSET_WENT_BACK`. */
   async latestOffset(start: Offset, limit: ReadLimit): Promise<Latest> {
     const latest = await this.#call("latestOffset", async (reader) =>

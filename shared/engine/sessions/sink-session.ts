@@ -3,12 +3,16 @@ import { type BatchIdentity, type CommittedBatch, UNKNOWN_PLAN } from "../../con
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
 import type { DataSource } from "../../contract/data-source.ts";
-import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Pipeline } from "../../contract/pipeline.ts";
 import type { Awaitable } from "../../contract/stream-reader.ts";
-import type { SupportsNewestBatch, SupportsTargetName, TargetContext } from "../../contract/stream-writer.ts";
+import type {
+  SupportsNewestBatch,
+  SupportsTargetCheck,
+  SupportsTargetName,
+  TargetContext,
+} from "../../contract/stream-writer.ts";
 import type { SupportsAutoCdc } from "../../contract/write/auto-cdc.ts";
 import type { SupportsWrite, Table, TableCapability } from "../../contract/write/table.ts";
 import type { Write } from "../../contract/write/write.ts";
@@ -21,7 +25,7 @@ import {
   writerOf,
 } from "../../contract/write/writer-table.ts";
 import { mergeTable, newMergeBuilder } from "../auto-cdc/merge-builder.ts";
-import type { Batch, BatchRun, SinkPosition } from "../ports/ledger.ts";
+import type { Batch, BatchRun, Head, SinkPosition } from "../ports/ledger.ts";
 import { identityOf, positionOfRun } from "../ports/position.ts";
 import type { Ports } from "../ports/runtime.ts";
 import {
@@ -33,7 +37,7 @@ import {
   WRITE,
 } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
-import type { EngineTable, PlannedInput } from "./engine-write.ts";
+import { inputOf, takesInput } from "./engine-write.ts";
 import { guard } from "./guard.ts";
 import {
   checkCapabilities,
@@ -43,6 +47,7 @@ import {
   notV1,
   withDisposition,
 } from "./sink-table.ts";
+import { modeNotSupported, targetExists } from "./sink-target-errors.ts";
 import { type PlannedStages, SinkWrite } from "./sink-write.ts";
 
 /** What the engine asks of writers in the form of PySpark's API. A writer may still refuse. */
@@ -70,15 +75,6 @@ export interface WriteRequest {
   readonly exchanges?: Batch["exchanges"];
 }
 
-function takesInput(table: SupportsWrite): table is EngineTable {
-  return "takesInput" in table && table.takesInput === true;
-}
-
-function inputOf({ exchanges, skipped }: WriteRequest): PlannedInput {
-  const isSkipped = skipped !== undefined;
-  return exchanges === undefined ? { isSkipped } : { isSkipped, partitionsKey: exchanges.inputKey };
-}
-
 /** How the tasks of a batch write, and how they exchange rows before. */
 export interface PlannedWrite extends PlannedStages, Pick<Batch, "write"> {}
 
@@ -87,7 +83,7 @@ export class SinkSession {
   readonly #pipeline: Pipeline;
   readonly #ports: Ports;
   readonly #options: object;
-  #asked: object | undefined;
+  #asked: { readonly schema: Schema; readonly object: object } | undefined;
 
   constructor(pipeline: Pipeline, ports: Ports, options: object) {
     this.#pipeline = pipeline;
@@ -257,8 +253,12 @@ export class SinkSession {
   async newAsked(schema: Schema): Promise<object> {
     const table = await this.#table(schema);
     if (!this.#isWriter(table)) return table;
-    const { saveMode, name, sink } = this.#pipeline;
-    const info = { schema, ...optional("saveMode", saveMode) };
+    const { saveMode, schemaChange, name, sink } = this.#pipeline;
+    const info = {
+      schema,
+      ...optional("saveMode", saveMode),
+      ...optional("onSchemaChange", schemaChange),
+    };
     return await guard(
       "SINK_FAILED",
       `making the sink "${sink.dataSource.name}" failed`,
@@ -269,8 +269,8 @@ export class SinkSession {
 
   /** Like `newAsked`, but the same object for each call. */
   async asked(schema: Schema): Promise<object> {
-    this.#asked ??= await this.newAsked(schema);
-    return this.#asked;
+    this.#asked ??= { schema, object: await this.newAsked(schema) };
+    return this.#asked.object;
   }
 
   /** Creates the sink, so that one with unusable options fails. */
@@ -293,22 +293,13 @@ export class SinkSession {
     const { sink, saveMode, name } = this.#pipeline;
     const where = { pipeline: name };
     const asked = (await this.newAsked(schema)) as Partial<SupportsExists>;
-    if (asked.exists === undefined) {
-      throw new MillraceError(
-        "SAVE_MODE_NOT_SUPPORTED",
-        `the data source "${sink.dataSource.name}" cannot be written in the mode "${saveMode}"`,
-        { where, hint: 'Choose .mode("append") or .mode("overwrite"), or give its writer exists(context).' },
-      );
-    }
+    if (asked.exists === undefined) throw modeNotSupported(sink.dataSource.name, saveMode ?? "", where);
     const exists = await guard("SINK_FAILED", "exists() failed", where, () =>
       asked.exists?.(this.context(incarnation)),
     );
     if (exists !== true) return true;
     if (saveMode === "ignore") return false;
-    throw new MillraceError("TARGET_EXISTS", `the target of "${sink.dataSource.name}" is there already`, {
-      where,
-      hint: 'Nothing was read or written. Choose .mode("append"), .mode("overwrite") or .mode("ignore"), or another target.',
-    });
+    throw targetExists(sink.dataSource.name, where);
   }
 
   context(incarnation: string): SinkContext {
@@ -363,6 +354,17 @@ export class SinkSession {
       asked.newestBatch?.(context),
     );
     return { newest: newest ?? undefined };
+  }
+
+  /** Lets the sink check that it can be reached and takes the rows. Throws the sink's error. */
+  async checkTarget(schema: Schema, { incarnation, lastCommit }: Head): Promise<void> {
+    // The open batch may have another schema than its next attempt.
+    const known = this.#asked?.schema === schema ? this.#asked.object : undefined;
+    const asked = (known ?? (await this.newAsked(schema))) as Partial<SupportsTargetCheck>;
+    if (asked.checkTarget === undefined) return;
+    const context = { ...this.context(incarnation), ...this.#hint(lastCommit) };
+    const where = { pipeline: this.#pipeline.name };
+    await guard("SINK_FAILED", "checkTarget() failed", where, () => asked.checkTarget?.(context));
   }
 
   /** Returns the name of the target, if the sink names it. */

@@ -3,7 +3,7 @@ import type { KnownLog } from "../../../shared/connectors/arrow-table/log.ts";
 import { openLog, readHead } from "../../../shared/connectors/arrow-table/log.ts";
 import { entryKey, type LogEntry, type LogFile } from "../../../shared/connectors/arrow-table/log-entry.ts";
 import { liveFiles } from "../../../shared/connectors/arrow-table/open-state.ts";
-import { tableSchemaOf } from "../../../shared/connectors/arrow-table/table-schema.ts";
+import { tableSchemaOf } from "../../../shared/connectors/arrow-table/stored-schema.ts";
 import { vacuumTable } from "../../../shared/connectors/arrow-table/vacuum.ts";
 import type { BatchContext } from "../../../shared/contract/context.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";

@@ -4,7 +4,7 @@ import { openLog, readHead } from "../../../shared/connectors/arrow-table/log.ts
 import type { LogEntry } from "../../../shared/connectors/arrow-table/log-entry.ts";
 import { entryKey, putEntry } from "../../../shared/connectors/arrow-table/log-entry.ts";
 import { liveFiles } from "../../../shared/connectors/arrow-table/open-state.ts";
-import { tableSchemaOf } from "../../../shared/connectors/arrow-table/table-schema.ts";
+import { tableSchemaOf } from "../../../shared/connectors/arrow-table/stored-schema.ts";
 import { parseDdl } from "../../../shared/contract/ddl/parse.ts";
 import type { ObjectStore } from "../../../shared/contract/object-store.ts";
 import { MemoryStore, memoryObjects } from "../../../shared/platform/memory/memory-store.ts";

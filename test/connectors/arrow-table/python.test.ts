@@ -59,6 +59,32 @@ describe.runIf(hasPython)("the Python lines of the page", () => {
     expect(readWithPython(desk.path, "p")).toEqual(["b", "a/ü", null]);
   });
 
+  it("The Python lines read a table whose columns have changed, with nulls and wider types for older rows", async () => {
+    const desk = new Desk();
+    const runtime = desk.world.ports().runtime;
+    const versions = [
+      ["id int, p struct<x: int>, f float, d decimal(9,2)", [1, { x: 1 }, 0.5, "1.25"]],
+      [
+        "channel string, id bigint, p struct<x: bigint, y: string>, f double, d decimal(12,2)",
+        ["web", 2n ** 40n, { x: 2n ** 40n, y: "y" }, 0.25, "2.25"],
+      ],
+      ["id bigint", [3n]],
+    ] as const;
+    for (const [batchId, [ddl, row]] of versions.entries()) {
+      const schema = parseDdl(ddl);
+      const writer = new ArrowTableWriter({ schema, operation: "append", onSchemaChange: "evolve" }, runtime);
+      const context = desk.context({ batchId });
+      async function* batches() {
+        yield recordBatchOf(schema, [[...row]]);
+      }
+      await writer.commit([await writer.write(batches(), desk.task(context))], batchId, context);
+    }
+    expect(readWithPython(desk.path)).toEqual([1, 2 ** 40, 3]);
+    expect(readWithPython(desk.path, "channel")).toEqual([null, "web", null]);
+    expect(readWithPython(desk.path, "f")).toEqual([0.5, 0.25, null]);
+    expect(readWithPython(desk.path, "p")).toEqual([{ x: 1, y: null }, { x: 2 ** 40, y: "y" }, null]);
+  });
+
   it.each([0, 1])(
     "The Python lines notice that version %i of three is missing, or is another",
     async (version) => {

@@ -201,7 +201,7 @@ describe("an Arrow table that is read", () => {
     const desk = new Desk();
     const files = Array.from({ length: 1001 }, (_, i) => ({ path: `data/${i}.arrow`, rows: 1, bytes: 10 }));
     await desk.commit([{ table: null, files }]);
-    const slices = await new ArrowTableReader(desk.table).partitions();
+    const slices = await new ArrowTableReader(desk.table, parseDdl("id bigint")).partitions();
     expect(slices).toEqual([{ files: files.slice(0, 1000) }, { files: files.slice(1000) }]);
   });
 

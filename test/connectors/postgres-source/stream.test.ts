@@ -54,6 +54,18 @@ describe("a stream", () => {
     expect(valuesOf((await d.batch(reader.initialOffset())).partitions)).toEqual([3]);
   });
 
+  it("A stream takes an offset of a person whose fields are its columns and of their types", async () => {
+    const d = await desk();
+    await d.db.query("INSERT INTO t (word) VALUES ('a'), ('b')");
+    const reader = await d.streamReader();
+    const { end } = await d.batch({});
+    for (const offset of [{}, { id: "2" }, end])
+      expect(await reader.deserializeOffset?.(offset as never)).toEqual(offset);
+    expect(await reader.deserializeOffset?.({ id: 2 })).toEqual({ id: "2" });
+    for (const offset of [{ idd: "2" }, { id: "two" }, { id: null }, { id: "2", "(table)": { oid: 7 } }])
+      await expect(reader.deserializeOffset?.(offset)).rejects.toThrow(/idd|"id"|\bid\b|oid/);
+  });
+
   it("A stream asks for maxRowsPerBatch rows by itself", async () => {
     const d = await desk();
     expect((await d.streamReader()).getDefaultReadLimit()).toEqual(new ReadMaxRows(100_000));

@@ -11,6 +11,8 @@ describe("a batch pipeline", () => {
     expect(ended?.batch).toMatchObject({ state: "committed", batchId: 0, attempt: 1, progress: { rows: 4 } });
     expect(desk.names).toEqual([
       ...["schema", "partitions"],
+      // The first writer is only asked whether the target takes the rows.
+      "writer",
       ...["writer", "read", "write", "writer", "read", "write"],
       ...["writer", "commit", "commit: return"],
     ]);
