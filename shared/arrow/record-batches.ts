@@ -6,17 +6,21 @@ import { checkSchema, conform } from "./conform.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
+/** Takes a row that does not fit, so that the others go on. `error.where.row` has its number. */
+export type OnMisfit = (error: MillraceError, row: unknown) => void;
+
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
- * batches; record batches and tables are passed on after a check of their schema. Throws
- * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
+ * batches; record batches and tables are passed on after a check of their schema. Without
+ * `onMisfit`, throws for a row that does not fit. Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
+  onMisfit?: OnMisfit,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const collector = new BatchCollector(schema, where);
+  const collector = new BatchCollector(schema, where, onMisfit);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
     for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
@@ -62,11 +66,13 @@ class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
+  readonly #onMisfit: OnMisfit | undefined;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
 
-  constructor(schema: Schema, where: ErrorLocation) {
+  constructor(schema: Schema, where: ErrorLocation, onMisfit: OnMisfit | undefined) {
+    this.#onMisfit = onMisfit;
     this.#schema = schema;
     this.#where = where;
     this.#rows = new RowCollector(schema, where);
@@ -82,7 +88,11 @@ class BatchCollector {
   }
 
   #addRow(row: unknown): void {
-    this.#rows.append(row);
+    if (this.#onMisfit === undefined) this.#rows.append(row);
+    else {
+      const error = this.#rows.tryAppend(row);
+      if (error !== undefined) this.#onMisfit(error, row);
+    }
     if (this.#rows.isFull) this.flush();
   }
 

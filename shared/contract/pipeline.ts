@@ -3,7 +3,7 @@ import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError } from "./errors.ts";
-import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
+import type { Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
 import type { PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
@@ -19,6 +19,7 @@ import {
   refuseSecondVerb,
 } from "./save-mode.ts";
 import { checkOnSchemaChange } from "./schema-change.ts";
+import type { NamedRow } from "./stream-reader.ts";
 import { TableTarget } from "./table-target.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
@@ -205,7 +206,11 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
 }
 
 /** The source of a stream pipeline. (Spark: `DataStreamReader`.) */
-export class ReadStream<Options extends object> extends Source<Options> {
+export class ReadStream<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  "stream"
+> {
   /** Returns a chooser for the sink of the stream. (Spark: `DataFrame.writeStream`.) */
   get writeStream(): Chooser<"stream"> {
     return new Chooser((sink) => new StreamPipeline<never>({ name: this.name, source: this.source, sink }));
@@ -213,16 +218,10 @@ export class ReadStream<Options extends object> extends Source<Options> {
 }
 
 /** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
-export class Read<Options extends object> extends Source<Options> {
-  /**
-   * Keeps only rows for which all these filters hold, in addition to filters set before. The source
-   * applies the filters that it supports, and Millrace applies the others. (Spark:
-   * `DataFrame.filter`.) Throws `FILTER_INVALID`.
-   */
-  filter(...filters: readonly Filter[]): this {
-    return this.with({
-      filters: [...(this.source.filters ?? []), ...filters.map(checkFilter).flatMap(conjunctsOf)],
-    });
+export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<Options, R, "batch"> {
+  protected override keep(filters: readonly Filter[]): this {
+    if (this.source.steps !== undefined) return super.keep(filters);
+    return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
   }
 
   /** Returns a chooser for the sink of the batch. (Spark: `DataFrame.write`.) */

@@ -23,6 +23,7 @@ import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
+import type { Schemas } from "./sessions/source-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
 import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
 
@@ -205,17 +206,17 @@ async function planNext(
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
-  const schema = await source.schema();
+  const schemas = await source.currentSchemas();
   // The commit compares again; this check spares the tasks, and an open batch.
   await checkSinkPosition(sessions, head);
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
-  const planned = await sink.planWrite(schema, request, partitions.length);
+  const planned = await sink.planWrite(schemas.schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs };
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { ...plan, planned, schema, partitions, start, latest, reported, code }),
+    recordBatch(ports, fence, head, { ...plan, planned, schemas, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
@@ -237,7 +238,7 @@ async function findClockWarning(
 
 /** Everything that is known about a batch before it is recorded. */
 interface Draft {
-  readonly schema: Schema;
+  readonly schemas: Schemas;
   readonly partitions: readonly unknown[];
   readonly start: Offset;
   readonly latest: Latest;
@@ -250,14 +251,15 @@ interface Draft {
 
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
 async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported, code, planId, plannedAt, planned: write } = draft;
+  const { schemas, partitions, start, latest, reported, code, planId, plannedAt, planned: write } = draft;
+  const { schema, sourceSchema = schema } = schemas;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), sourceSchema, rows) };
   const stages = plannedStages(write, partitions.length, plannedAt);
-  const planned = { schema, partitions, start, end, ...storedRows, ...stages };
+  const planned = { ...schemas, partitions, start, end, ...storedRows, ...stages };
   const key = await writePartitionsFile(ports.store, name, planned);
   const batch = {
     incarnation: head.incarnation,

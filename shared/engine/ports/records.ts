@@ -38,7 +38,10 @@ export interface TriggerProgress extends Omit<Planning, "endedAt"> {
 
 /** Figures of a batch attempt that has ended. */
 export interface BatchProgress {
+  /** Rows that the sink received. */
   readonly rows: number;
+  /** Rows that the source delivered. Absent if they went to the sink as they were. */
+  readonly rowsRead?: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
   /** The write's metrics as people see them, by their descriptions. */

@@ -19,7 +19,8 @@ export interface Sessions {
 
 export interface SessionsOptions extends SourceSessionOptions {
   /**
-   * Schema of the rows, if the caller knows it. Otherwise the pipeline or the source defines it.
+   * Schema of the source's rows, if the caller knows it. Otherwise the pipeline or the source
+   * defines it.
    */
   readonly schema?: Schema;
 }
@@ -53,13 +54,12 @@ export async function openSessions(
 }
 
 /**
- * Creates a writer before anything is planned, so that a sink with unusable options fails early.
- * Returns the schema of the rows.
+ * Creates a writer before anything is planned, so that a sink with unusable options, or steps that
+ * do not fit the source's rows, fail early. Returns the schema of the source's rows.
  */
 export async function checkSinkOptions({ source, sink }: Sessions): Promise<Schema> {
-  const schema = await source.schema();
-  await sink.checkOptions(schema);
-  return schema;
+  await sink.checkOptions(await source.schema());
+  return await source.sourceSchema();
 }
 
 /** Returns what the pipeline's name stands for, apart from the file that defines it. */

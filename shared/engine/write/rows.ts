@@ -1,4 +1,5 @@
-import type { RecordBatch, Table } from "apache-arrow";
+import type { RecordBatch, Schema, Table } from "apache-arrow";
+import { encodeSchema } from "../../arrow/ipc-file.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
@@ -35,21 +36,33 @@ interface OpenPartition {
   close(): Promise<void>;
 }
 
-/** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
+/** Starts to read a partition: from exchanged rows, or from the source's rows after all steps. */
 async function openPartition(task: TaskSource): Promise<OpenPartition> {
-  const { sessions, ports, planned, context, watch, where } = task;
-  const { schema, partition, rowsKey, count } = planned;
+  const { ports, planned, context, watch, where } = task;
   if (planned.exchangedSchema !== undefined) {
-    const rows = readShuffled(ports.store, planned.exchangedSchema, partition as ShuffledPartition, {
+    const rows = readShuffled(ports.store, planned.exchangedSchema, planned.partition as ShuffledPartition, {
       signal: context.signal,
       where,
     });
     return openPartitionOf(toRecordBatches(planned.exchangedSchema, watch.watchRows(rows), where));
   }
+  const source = await openSource(task, planned.sourceSchema ?? planned.schema);
+  try {
+    return withSteps(task, source);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** Starts to read the source's rows: from the stored rows of a simple reader, or with a new reader. */
+async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartition> {
+  const { sessions, ports, planned, context, watch, where } = task;
+  const { partition, rowsKey, count } = planned;
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);
-    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
+    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task, schema);
     return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
@@ -64,6 +77,47 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     await stop();
     throw error;
   }
+}
+
+/**
+ * Returns the partition with the pipeline's steps applied to its rows. Throws `STEPS_CHANGED` if
+ * they make other columns than those with which the batch was planned.
+ */
+function withSteps(task: TaskSource, source: OpenPartition): OpenPartition {
+  const { sessions, planned, context, watch, where } = task;
+  const { schema, sourceSchema = schema } = planned;
+  const steps = sessions.source.rowPipeline(sourceSchema);
+  if (steps === undefined && planned.sourceSchema === undefined) return source;
+  if (encodeSchema(steps?.schema ?? sourceSchema) !== encodeSchema(schema)) throw stepsChanged(where);
+  if (steps === undefined) return source;
+  const rows = steps.apply(readBatches(source, watch), {
+    where,
+    signal: context.signal,
+    onMove: () => watch.rowMoved(),
+  });
+  const { next, close } = openPartitionOf(rows);
+  return { next, close: () => close().then(() => source.close()) };
+}
+
+/** Yields the source's record batches, and counts their rows before the steps. */
+async function* readBatches(source: OpenPartition, watch: TaskWatch): AsyncGenerator<RecordBatch> {
+  for (;;) {
+    const { done, value } = await source.next();
+    if (done === true) return;
+    watch.stepsReceive(value);
+    yield value;
+  }
+}
+
+function stepsChanged(where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "STEPS_CHANGED",
+    "the batch was planned with steps that make other columns than those of the pipeline now",
+    {
+      where,
+      hint: "Nothing was written. The next attempt of the batch has the columns of the steps as they are now.",
+    },
+  );
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
@@ -156,11 +210,10 @@ class Cancellation {
 }
 
 /** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
-async function* rereadRows({
-  sessions,
-  planned: { schema, partition },
-  where,
-}: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
+async function* rereadRows(
+  { sessions, planned: { partition }, where }: TaskSource,
+  schema: Schema,
+): AsyncGenerator<Row | RecordBatch | Table> {
   const { start, end } = partition as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {
