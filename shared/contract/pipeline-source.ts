@@ -6,7 +6,7 @@ import { optional } from "./optional.ts";
 import { mergeOptions } from "./options/names.ts";
 import type { Read, ReadStream } from "./pipeline.ts";
 import { checkStep, outOfOrder, type RowFunction, type RowStep } from "./row-steps.ts";
-import type { RowFor, RowLike, RowOf, RowsAfter, RowWith } from "./row-types.ts";
+import type { RowFor, RowLike, RowOf, RowWith } from "./row-types.ts";
 import type { SchemaLike } from "./schema-like.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";
 import type { SortOrder } from "./write/distribution.ts";
@@ -144,11 +144,14 @@ export abstract class Source<
    * columns of the old ones. Throws `STEP_INVALID`. A run throws `STEP_FAILED` if the function
    * throws, and `BATCH_SCHEMA_MISMATCH` if a batch has other columns.
    */
-  mapBatches<const S extends SchemaLike | undefined = undefined>(
+  mapBatches<const S extends SchemaLike>(
     fn: (batch: RecordBatch) => Awaitable<RecordBatch | Rows<RecordBatch>>,
-    schema?: S,
-  ): SourceTypes<Options, RowsAfter<R, S> & NamedRow>[Kind] {
-    return this.#step({ kind: "mapBatches", fn, ...optional("schema", schema as SchemaLike | undefined) });
+    schema: S,
+  ): SourceTypes<Options, RowOf<S>>[Kind];
+  /** Like the other form, for batches with the same columns. */
+  mapBatches(fn: (batch: RecordBatch) => Awaitable<RecordBatch | Rows<RecordBatch>>): this;
+  mapBatches(fn: RowFunction, schema?: SchemaLike): never {
+    return this.#step({ kind: "mapBatches", fn, ...optional("schema", schema) });
   }
 
   /**

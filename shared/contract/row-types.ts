@@ -1,4 +1,3 @@
-import type { Schema } from "apache-arrow";
 import type { NamedRow } from "./stream-reader.ts";
 
 /*
@@ -37,9 +36,6 @@ export type RowFor<S> = S extends string
 
 /** A row that fits the columns of `R`: an object with all of them, or an array in their order. */
 export type RowLike<R> = { readonly [K in keyof R]: unknown } | readonly unknown[];
-
-/** The rows of a schema, or those before if none is given. */
-export type RowsAfter<R, S> = S extends string | Schema ? RowOf<S> : R;
 
 /** A row with further columns, or with other types of them. */
 export type RowWith<R, Added> = {

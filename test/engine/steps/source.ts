@@ -108,10 +108,15 @@ export function itemStream(settings: Settings = {}): ReadStream<Settings> {
   return pipeline("items").readStream.format(Items).options(settings);
 }
 
-/** Writes to a table in memory that all tests of a file share. */
+let tables = 0;
+
+/** Writes the rows of a source to a new table in memory. */
 export function toMemory(source: { readonly configured: object }): Pipeline {
   const read = source as unknown as Read<object> | ReadStream<object>;
-  return ("write" in read
-    ? read.write.format(Memory).options({ table: "steps" }).mode("append")
-    : read.writeStream.format(Memory).options({ table: "steps" })) as unknown as Pipeline;
+  const options = { table: `steps-${tables++}` };
+  const written =
+    "write" in read
+      ? read.write.format(Memory).options(options).mode("append")
+      : read.writeStream.format(Memory).options(options);
+  return written as unknown as Pipeline;
 }
