@@ -1,9 +1,10 @@
 import type { RecordBatch, Schema, Table } from "apache-arrow";
 import { encodeSchema } from "../../arrow/ipc-file.ts";
-import { toRecordBatches } from "../../arrow/record-batches.ts";
+import { type OnMisfit, toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
 import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
 import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -14,6 +15,7 @@ import type { SimplePartition } from "../sessions/simple-planner.ts";
 import { stopReader } from "../sessions/source-session.ts";
 import { readShuffled } from "../shuffle/read.ts";
 import type { ShuffledPartition } from "../shuffle/spec.ts";
+import type { OnBadRow } from "../steps/origin.ts";
 import type { TaskWatch } from "./watch.ts";
 
 /** The objects from which the rows of a task are read. */
@@ -25,6 +27,8 @@ export interface TaskSource {
   /** The location that errors contain. */
   readonly where: ErrorLocation;
   readonly watch: TaskWatch;
+  /** Takes rows that do not fit, or for which a step fails. Without it they fail the task. */
+  readonly onBadRow?: OnBadRow | undefined;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
   onBatch?(batch: RecordBatch): void;
@@ -46,24 +50,40 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
     });
     return openPartitionOf(toRecordBatches(planned.exchangedSchema, watch.watchRows(rows), where));
   }
-  const source = await openSource(task, planned.sourceSchema ?? planned.schema);
+  const misfits = new Misfits(task.onBadRow);
+  const source = await openSource(task, planned.sourceSchema ?? planned.schema, misfits);
   try {
-    return withSteps(task, source);
+    return withSteps(task, source, misfits.passedOver);
   } catch (error) {
     await source.close();
     throw error;
   }
 }
 
+/** Passes on the rows of the source that do not fit, and remembers their numbers. */
+class Misfits {
+  readonly passedOver: Set<number> = new Set();
+  readonly onMisfit: OnMisfit | undefined;
+
+  constructor(onBadRow: OnBadRow | undefined) {
+    if (onBadRow === undefined) return;
+    this.onMisfit = (error, yielded) => {
+      const number = error.where.row ?? 0;
+      this.passedOver.add(number);
+      onBadRow({ error, number, yielded, stepsBefore: 0 });
+    };
+  }
+}
+
 /** Starts to read the source's rows: from the stored rows of a simple reader, or with a new reader. */
-async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartition> {
+async function openSource(task: TaskSource, schema: Schema, { onMisfit }: Misfits): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { partition, rowsKey, count } = planned;
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);
     const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task, schema);
-    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where, onMisfit));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
     guard("SOURCE_FAILED", "read() failed", where, body, true);
@@ -71,7 +91,8 @@ async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartiti
   const stop = () => stopReader(reader, ports.runtime);
   try {
     const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
-    const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    const batches = toRecordBatches(schema, watch.watchRows(rows), where, onMisfit);
+    const { next, close } = openPartitionOf(batches);
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
@@ -83,18 +104,20 @@ async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartiti
  * Returns the partition with the pipeline's steps applied to its rows. Throws `STEPS_CHANGED` if
  * they make other columns than those with which the batch was planned.
  */
-function withSteps(task: TaskSource, source: OpenPartition): OpenPartition {
+function withSteps(task: TaskSource, source: OpenPartition, passedOver: ReadonlySet<number>): OpenPartition {
   const { sessions, planned, context, watch, where } = task;
   const { schema, sourceSchema = schema } = planned;
   const steps = sessions.source.rowPipeline(sourceSchema);
   if (steps === undefined && planned.sourceSchema === undefined) return source;
   if (encodeSchema(steps?.schema ?? sourceSchema) !== encodeSchema(schema)) throw stepsChanged(where);
   if (steps === undefined) return source;
-  const rows = steps.apply(readBatches(source, watch), {
+  const stepTask = {
     where,
     signal: context.signal,
+    ...optional("onBadRow", task.onBadRow),
     onMove: () => watch.rowMoved(),
-  });
+  };
+  const rows = steps.apply(readBatches(source, watch), stepTask, passedOver);
   const { next, close } = openPartitionOf(rows);
   return { next, close: () => close().then(() => source.close()) };
 }

@@ -4,6 +4,7 @@ import type { StallPolicy } from "../../contract/pipeline-definition.ts";
 import type { BatchRun } from "../ports/ledger.ts";
 import type { StalledTask } from "../ports/run-events.ts";
 import type { RunningTask, TaskKey } from "../ports/tasks.ts";
+import type { OnBadRow } from "../steps/origin.ts";
 
 export interface WriteRequest {
   readonly run: BatchRun;
@@ -47,6 +48,11 @@ export interface WriteOptions {
    * right to commit does not hold beyond it.
    */
   readonly commitDeadline?: number | undefined;
+  /**
+   * Takes rows that do not fit their schema, or for which a step fails, so that the others go on. If
+   * it throws, the task fails with that error. Without it the first such row fails the task.
+   */
+  readonly onBadRow?: OnBadRow | undefined;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: TaskProgress): void;
   /** Called with each record batch that the sink receives, for tests. */
