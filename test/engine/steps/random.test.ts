@@ -23,7 +23,7 @@ const maps = number.map((n): Pair => {
   return { apply: (source) => source.map((row) => fn(asModel(row))), on: (rows) => rows.map(fn) };
 });
 const asyncMaps = number.map((n): Pair => {
-  const fn = (row: Model): Model => ({ ...row, c: (row.c * n) % 1000 });
+  const fn = (row: Model): Model => ({ ...row, c: ((row.c * n) % 1000) + 0 });
   return { apply: (source) => source.map(async (row) => fn(asModel(row))), on: (rows) => rows.map(fn) };
 });
 const flatMaps = fc.nat({ max: 3 }).map((most): Pair => {
@@ -71,7 +71,7 @@ const chain = fc.array(fc.oneof(maps, asyncMaps, flatMaps, filters, columnFilter
 });
 const models = fc.array(
   fc.record({ a: number, b: fc.option(fc.string({ unit: "grapheme", maxLength: 5 })), c: number }),
-  { maxLength: 30 },
+  { minLength: 2, maxLength: 30 },
 );
 
 const schema = "a int NOT NULL, b string, c int NOT NULL";
