@@ -26,6 +26,7 @@ export type {
   TaskContext,
 } from "./contract/context.ts";
 export { type CheckedDataSourceClass, DataSource, type DataSourceClass } from "./contract/data-source.ts";
+export type * as DdlTypes from "./contract/ddl/ddl-types.ts";
 export { parseDdl } from "./contract/ddl/parse.ts";
 export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
 export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
@@ -84,7 +85,7 @@ export {
   StreamPipeline,
 } from "./contract/pipeline.ts";
 export type { PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
-export type { Source } from "./contract/pipeline-source.ts";
+export type { Rows, Source, SourceTypes } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,
   type ReadLimit,
@@ -104,6 +105,8 @@ export type {
   NotMatchedClause,
   RowCommand,
 } from "./contract/row-command.ts";
+export type { RowFunction, RowStep } from "./contract/row-steps.ts";
+export type { RowFor, RowLike, RowOf, RowWith } from "./contract/row-types.ts";
 export type { OutputMode, Overwrite } from "./contract/save-mode.ts";
 export type { SchemaLike } from "./contract/schema-like.ts";
 export {

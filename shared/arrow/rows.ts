@@ -83,8 +83,23 @@ function* rowsIn(form: Form, batch: RecordBatch): Generator<Record<string, unkno
     (field, i) => [field.name, childReader(form, batch.data, i, field.name)] as const,
   );
   for (let row = 0; row < batch.numRows; row++) {
-    yield Object.fromEntries(columns.map(([name, read]) => [name, read(row)]));
+    yield objectOf(columns, row);
   }
+}
+
+/** Returns the values at an index, by name. A loop is several times as fast as `fromEntries`. */
+function objectOf(
+  columns: readonly (readonly [string, ValueReader])[],
+  index: number,
+): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, read] of columns) {
+    const value = read(index);
+    if (name === "__proto__")
+      Object.defineProperty(values, name, { value, enumerable: true, configurable: true, writable: true });
+    else values[name] = value;
+  }
+  return values;
 }
 
 function childReader(form: Form, data: Data, child: number, path: string): ValueReader {
@@ -96,7 +111,7 @@ function readerOf(form: Form, data: Data, path: string): ValueReader {
   const type = data.type as DataType;
   if (DataType.isNull(type)) return () => null;
   const read = valueReader(form, type, data, path);
-  if (DataType.isUnion(type)) return read;
+  if (DataType.isUnion(type) || data.nullCount === 0) return read;
   return (index) => (data.getValid(index) ? read(index) : null);
 }
 
@@ -115,7 +130,7 @@ function valueReader(form: Form, type: DataType, data: Data, path: string): Valu
     const children = type.children.map(
       ({ name }, i) => [name, childReader(form, data, i, `${path}.${name}`)] as const,
     );
-    return (index) => Object.fromEntries(children.map(([name, read]) => [name, read(index)]));
+    return (index) => objectOf(children, index);
   }
   if (DataType.isList(rowType(type))) {
     const read = childReader(form, data, 0, path);

@@ -186,7 +186,7 @@ export abstract class Source<
     return this.with({ arrangement: sortedWithin(this.source.arrangement, orders) });
   }
 
-  /** Adds filters: to those that are pushed to the source if nothing comes before, else a step. */
+  /** Adds filters as a step. */
   protected keep(filters: readonly Filter[]): this {
     return this.with({ steps: [...(this.source.steps ?? []), { kind: "where", filters }] });
   }

@@ -219,6 +219,7 @@ export class ReadStream<Options extends object, R extends NamedRow = NamedRow> e
 
 /** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
 export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<Options, R, "batch"> {
+  /** Adds filters. Those before any step are pushed to the source. */
   protected override keep(filters: readonly Filter[]): this {
     if (this.source.steps !== undefined) return super.keep(filters);
     return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
