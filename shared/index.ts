@@ -75,6 +75,7 @@ export type { Offset } from "./contract/offset.ts";
 export type { OptionsSchema } from "./contract/options/parse.ts";
 export {
   BatchPipeline,
+  type BatchSource,
   type Chooser,
   type Chosen,
   Pipeline,
@@ -83,9 +84,10 @@ export {
   type Read,
   type ReadStream,
   StreamPipeline,
+  type StreamSource,
 } from "./contract/pipeline.ts";
 export type { PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
-export type { Rows, Source, SourceTypes } from "./contract/pipeline-source.ts";
+export type { Rows, Source, SourceFor, SourceKind } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,
   type ReadLimit,

@@ -12,7 +12,8 @@ export type OnMisfit = (error: MillraceError, row: unknown) => void;
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
  * batches; record batches and tables are passed on after a check of their schema. Without
- * `onMisfit`, throws for a row that does not fit. Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
+ * `onMisfit`, throws for a row that does not fit. Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`,
+ * `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,

@@ -94,7 +94,7 @@ export class RowCollector {
     }
   }
 
-  /** Keeps the first rows of the unfinished record batch, which `tryAppend` added, and no others. */
+  /** Keeps only the first rows of the unfinished record batch, which `tryAppend` added. */
   keep(count: number): void {
     this.#kept.length = count;
     this.#builder = undefined;

@@ -30,7 +30,7 @@ type ValueReader = (index: number) => unknown;
 interface Form {
   integer64(value: bigint): unknown;
   bytes(value: Uint8Array): unknown;
-  /** Returns `undefined` if a key is there twice. Is not called for keys that are lists or structs. */
+  /** Returns `undefined` if a key is there twice. */
   map(pairs: readonly (readonly [unknown, unknown])[]): unknown;
 }
 

@@ -4,20 +4,30 @@ import type { Configured, ConfiguredSource } from "./configured.ts";
 import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
 import { optional } from "./optional.ts";
 import { mergeOptions } from "./options/names.ts";
-import type { Read, ReadStream } from "./pipeline.ts";
 import { checkStep, outOfOrder, type RowFunction, type RowStep } from "./row-steps.ts";
 import type { RowFor, RowLike, RowOf, RowWith } from "./row-types.ts";
 import type { SchemaLike } from "./schema-like.ts";
 import type { Awaitable, NamedRow } from "./stream-reader.ts";
 import type { SortOrder } from "./write/distribution.ts";
 
-/** The types of sources, by how they are read. `R` is the row that the next step gets. */
-export interface SourceTypes<Options extends object, R extends NamedRow> {
-  /** The type after `readStream`. */
-  readonly stream: ReadStream<Options, R>;
-  /** The type after `read`. */
-  readonly batch: Read<Options, R>;
+/**
+ * A kind of source: `source` is its type for `options` and `row`, which `SourceFor` sets.
+ * TypeScript has no other way to say "this class, for other rows".
+ */
+export interface SourceKind {
+  /** The options of the source. */
+  readonly options: unknown;
+  /** The row that the next step gets. */
+  readonly row: unknown;
+  /** The type of the source. */
+  readonly source: unknown;
 }
+
+/** The source of this kind, with these options, whose next step gets the row `R`. */
+export type SourceFor<Kind extends SourceKind, Options, R> = (Kind & {
+  readonly options: Options;
+  readonly row: R;
+})["source"];
 
 /** Rows, as an iterable. */
 export type Rows<T> = Iterable<T> | AsyncIterable<T>;
@@ -29,7 +39,7 @@ export type Rows<T> = Iterable<T> | AsyncIterable<T>;
 export abstract class Source<
   Options extends object,
   R extends NamedRow = NamedRow,
-  Kind extends keyof SourceTypes<never, NamedRow> = keyof SourceTypes<never, NamedRow>,
+  Kind extends SourceKind = SourceKind,
 > {
   /** Name of the pipeline. */
   protected readonly name: string;
@@ -58,7 +68,7 @@ export abstract class Source<
    * Sets the schema of the source's rows. The data source's own `schema()` is then not called.
    * Throws `STEP_INVALID` after a step.
    */
-  schema<const S extends SchemaLike>(schema: S): SourceTypes<Options, RowOf<S>>[Kind] {
+  schema<const S extends SchemaLike>(schema: S): SourceFor<Kind, Options, RowOf<S>> {
     if (this.source.steps !== undefined) throw outOfOrder(".schema()", `.${lastOf(this.source.steps)}()`);
     return this.with({ schema }) as never;
   }
@@ -79,7 +89,7 @@ export abstract class Source<
   map<const S extends SchemaLike>(
     fn: (row: R) => Awaitable<RowFor<S>>,
     schema: S,
-  ): SourceTypes<Options, RowOf<S>>[Kind];
+  ): SourceFor<Kind, Options, RowOf<S>>;
   /** Like the other form, for rows with the same columns. */
   map(fn: (row: R) => Awaitable<RowLike<R>>): this;
   map(fn: RowFunction, schema?: SchemaLike): never {
@@ -90,7 +100,7 @@ export abstract class Source<
   flatMap<const S extends SchemaLike>(
     fn: (row: R) => Awaitable<Rows<RowFor<S>>>,
     schema: S,
-  ): SourceTypes<Options, RowOf<S>>[Kind];
+  ): SourceFor<Kind, Options, RowOf<S>>;
   /** Like the other form, for rows with the same columns. */
   flatMap(fn: (row: R) => Awaitable<Rows<RowLike<R>>>): this;
   flatMap(fn: RowFunction, schema?: SchemaLike): never {
@@ -118,7 +128,7 @@ export abstract class Source<
   /** Keeps these columns, in this order. (Spark: `DataFrame.select`.) Throws `STEP_INVALID`. */
   select<const K extends keyof R & string>(
     ...columns: readonly K[]
-  ): SourceTypes<Options, { readonly [C in K]: R[C] }>[Kind] {
+  ): SourceFor<Kind, Options, { readonly [C in K]: R[C] }> {
     return this.#step({ kind: "select", columns: [...columns] });
   }
 
@@ -130,7 +140,7 @@ export abstract class Source<
   withColumns<const S extends SchemaLike>(
     columns: Readonly<Record<string, (row: R) => unknown>>,
     schema: S,
-  ): SourceTypes<Options, RowWith<R, RowOf<S>>>[Kind];
+  ): SourceFor<Kind, Options, RowWith<R, RowOf<S>>>;
   /** Like the other form, for columns that the rows have. */
   withColumns(columns: { readonly [C in keyof R]?: (row: R) => unknown }): this;
   withColumns(columns: object, schema?: SchemaLike): never {
@@ -147,7 +157,7 @@ export abstract class Source<
   mapBatches<const S extends SchemaLike>(
     fn: (batch: RecordBatch) => Awaitable<RecordBatch | Rows<RecordBatch>>,
     schema: S,
-  ): SourceTypes<Options, RowOf<S>>[Kind];
+  ): SourceFor<Kind, Options, RowOf<S>>;
   /** Like the other form, for batches with the same columns. */
   mapBatches(fn: (batch: RecordBatch) => Awaitable<RecordBatch | Rows<RecordBatch>>): this;
   mapBatches(fn: RowFunction, schema?: SchemaLike): never {

@@ -7,7 +7,7 @@ import type { Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
 import type { PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
-import { Source, withOptions } from "./pipeline-source.ts";
+import { Source, type SourceKind, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
 import type { RowCommand } from "./row-command.ts";
 import {
@@ -205,11 +205,31 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
   }
 }
 
+/** The kind of a stream's source. */
+export interface StreamSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? ReadStream<this["options"], this["row"]>
+      : never
+    : never;
+}
+
+/** The kind of a batch's source. */
+export interface BatchSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? Read<this["options"], this["row"]>
+      : never
+    : never;
+}
+
 /** The source of a stream pipeline. (Spark: `DataStreamReader`.) */
 export class ReadStream<Options extends object, R extends NamedRow = NamedRow> extends Source<
   Options,
   R,
-  "stream"
+  StreamSource
 > {
   /** Returns a chooser for the sink of the stream. (Spark: `DataFrame.writeStream`.) */
   get writeStream(): Chooser<"stream"> {
@@ -218,7 +238,11 @@ export class ReadStream<Options extends object, R extends NamedRow = NamedRow> e
 }
 
 /** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
-export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<Options, R, "batch"> {
+export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  BatchSource
+> {
   /** Adds filters. Those before any step are pushed to the source. */
   protected override keep(filters: readonly Filter[]): this {
     if (this.source.steps !== undefined) return super.keep(filters);

@@ -3,10 +3,10 @@ import type { Filter } from "./filters.ts";
 import { isPlainObject, kindOf } from "./json.ts";
 import type { SchemaLike } from "./schema-like.ts";
 
-/** A function of a row. Steps are kept as data, so what the rows are is known to the methods only. */
+/** A function of a row. Only the methods of `Source` know the types of the rows. */
 export type RowFunction = (row: never) => unknown;
 
-/** What is done to the rows between source and sink, in the order in which it is written. */
+/** A change to the rows between source and sink. Steps run in the order of the methods. */
 export type RowStep =
   /** `.map(fn, schema?)` and `.flatMap(fn, schema?)`. Without a schema the columns stay. */
   | { readonly kind: "map"; readonly fn: RowFunction; readonly schema?: SchemaLike }

@@ -26,9 +26,9 @@ export interface CheckStepsOptions extends SurroundingsOptions {
 const SAMPLES = 20;
 
 /**
- * Checks the steps of a pipeline, or of the source of a merge: runs them twice on the same rows, and
- * on record batches that are cut in other places. Resolves if each time they made the same rows.
- * Error: `CHECK_FAILED`, a `CheckError` that lists each problem and how to fix it.
+ * Checks the steps of a pipeline, or of the source of a merge: runs them twice on the same rows,
+ * and on record batches that are cut in other places. Resolves if each time they made the same
+ * rows. Error: `CHECK_FAILED`, a `CheckError` that lists each problem and how to fix it.
  */
 export async function checkSteps(
   target: Pipeline<never> | { readonly configured: ConfiguredSource },

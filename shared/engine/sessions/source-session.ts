@@ -118,7 +118,7 @@ export class SourceSession {
 
   /**
    * Returns the reader that plans, which is created once per session. Only the first call uses
-   * `schema`, which is that of the source's own rows; without it the reader gets the current schema of the source.
+   * `schema`, which is that of the source's own rows; without it the reader gets the current one.
    */
   async planner(schema?: Schema): Promise<Planner> {
     this.#planner ??= this.#newPlanner(schema);

@@ -32,7 +32,7 @@ interface RowWork {
   isFull?(): boolean;
 }
 
-/** Goes through the rows of a record batch, one after the other, and stops whenever work is full. */
+/** Goes through the rows of a record batch, one by one, and stops whenever the work is full. */
 class RowLoop {
   readonly #stepped: Stepped;
   readonly #place: StepPlace;

@@ -75,7 +75,7 @@ class Misfits {
   }
 }
 
-/** Starts to read the source's rows: from the stored rows of a simple reader, or with a new reader. */
+/** Starts to read the source's rows: those stored for a simple reader, or with a new reader. */
 async function openSource(task: TaskSource, schema: Schema, { onMisfit }: Misfits): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { partition, rowsKey, count } = planned;

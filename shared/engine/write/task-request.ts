@@ -49,8 +49,8 @@ export interface WriteOptions {
    */
   readonly commitDeadline?: number | undefined;
   /**
-   * Takes rows that do not fit their schema, or for which a step fails, so that the others go on. If
-   * it throws, the task fails with that error. Without it the first such row fails the task.
+   * Takes rows that do not fit their schema, or for which a step fails, so that the others go on.
+   * If it throws, the task fails with that error. Without it the first such row fails the task.
    */
   readonly onBadRow?: OnBadRow | undefined;
   /** Called with each record batch that the sink receives. */
