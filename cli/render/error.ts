@@ -11,6 +11,7 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
   ["attempt", "batch attempt"],
   ["attemptNumber", "task attempt"],
   ["row", "row"],
+  ["step", "step"],
   ["field", "field"],
   ["url", "URL"],
   ["status", "status"],

@@ -7,6 +7,9 @@ import { checkSchema, conform } from "./conform.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
+/** Takes a row that does not fit, so that the others go on. `error.where.row` has its number. */
+export type OnMisfit = (error: MillraceError, row: unknown) => void;
+
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
  * batches; record batches and tables are passed on after a check of their schema. Rows that do not
@@ -65,6 +68,7 @@ class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
+  readonly #onMisfit: OnMisfit | undefined;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
@@ -86,7 +90,11 @@ class BatchCollector {
   }
 
   #addRow(row: unknown): void {
-    this.#rows.append(row);
+    if (this.#onMisfit === undefined) this.#rows.append(row);
+    else {
+      const error = this.#rows.tryAppend(row);
+      if (error !== undefined) this.#onMisfit(error, row);
+    }
     if (this.#rows.isFull) this.flush();
   }
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "./error-codes.ts";
 import { MillraceError } from "./errors.ts";
 
 /**
@@ -18,7 +19,7 @@ export interface BadRowPolicy {
  * The content of a bad row: the row, as a reader yielded it, or what it was to be read from, such
  * as the text of a line.
  */
-export type BadContent = { readonly row: unknown } | { readonly raw: unknown };
+export type BadContent = { readonly row: unknown; readonly stepsBefore?: number } | { readonly raw: unknown };
 
 /** Takes the rows of a task that cannot be written. */
 export interface BadRowSink {
@@ -52,12 +53,18 @@ export class BadRow {
 }
 
 /** Errors of rows that a task can leave out. */
-const OF_A_ROW: ReadonlySet<string> = new Set(["ROW_MISMATCH", "ROW_NOT_A_ROW", "RECORD_NOT_JSON"]);
+const OF_A_ROW: ReadonlySet<string> = new Set<ErrorCode>([
+  "FILE_MALFORMED",
+  "RECORD_NOT_JSON",
+  "ROW_MISMATCH",
+  "ROW_NOT_A_ROW",
+  "STEP_FAILED",
+]);
 
 /** Adds to the error of a bad row how the other rows can go on. */
 export function withBadRowHint(error: unknown): unknown {
   if (!MillraceError.is(error) || error.where.row === undefined) return error;
-  if (!OF_A_ROW.has(error.code) && error.code !== "FILE_MALFORMED") return error;
+  if (!OF_A_ROW.has(error.code)) return error;
   const before = error.hint === undefined ? "" : `${error.hint} `;
   const hint = `${before}To keep such rows aside and go on with the others: \`.onBadRow("quarantine")\`.`;
   return error.with({ hint });

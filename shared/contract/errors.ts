@@ -16,6 +16,8 @@ export interface ErrorLocation {
   readonly attemptNumber?: number;
   /** Number of the row in its partition, from 1. */
   readonly row?: number;
+  /** The step that changes rows: its number, from 1, and its name, such as `2 map(clean)`. */
+  readonly step?: string;
   /** Name of the field. For a nested value it includes the path, such as `tags[2]`. */
   readonly field?: string;
   /** URL without credentials, and without query parameters that came from environment variables. */

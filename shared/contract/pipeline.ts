@@ -4,11 +4,11 @@ import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
 import { MillraceError, show } from "./errors.ts";
-import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
+import type { Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
 import type { PauseAfterAborts, PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
-import { Source, withOptions } from "./pipeline-source.ts";
+import { Source, type SourceKind, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
 import type { RowCommand } from "./row-command.ts";
 import {
@@ -20,6 +20,7 @@ import {
   refuseSecondVerb,
 } from "./save-mode.ts";
 import { checkOnSchemaChange } from "./schema-change.ts";
+import type { NamedRow } from "./stream-reader.ts";
 import { TableTarget } from "./table-target.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
@@ -231,8 +232,32 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
   }
 }
 
+/** The kind of a stream's source. */
+export interface StreamSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? ReadStream<this["options"], this["row"]>
+      : never
+    : never;
+}
+
+/** The kind of a batch's source. */
+export interface BatchSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? Read<this["options"], this["row"]>
+      : never
+    : never;
+}
+
 /** The source of a stream pipeline. (Spark: `DataStreamReader`.) */
-export class ReadStream<Options extends object> extends Source<Options> {
+export class ReadStream<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  StreamSource
+> {
   /** Returns a chooser for the sink of the stream. (Spark: `DataFrame.writeStream`.) */
   get writeStream(): Chooser<"stream"> {
     return new Chooser((sink) => new StreamPipeline<never>({ name: this.name, source: this.source, sink }));
@@ -240,16 +265,15 @@ export class ReadStream<Options extends object> extends Source<Options> {
 }
 
 /** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
-export class Read<Options extends object> extends Source<Options> {
-  /**
-   * Keeps only rows for which all these filters hold, in addition to filters set before. The source
-   * applies the filters that it supports, and Millrace applies the others. (Spark:
-   * `DataFrame.filter`.) Throws `FILTER_INVALID`.
-   */
-  filter(...filters: readonly Filter[]): this {
-    return this.with({
-      filters: [...(this.source.filters ?? []), ...filters.map(checkFilter).flatMap(conjunctsOf)],
-    });
+export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  BatchSource
+> {
+  /** Adds filters. Those before any step are pushed to the source. */
+  protected override keep(filters: readonly Filter[]): this {
+    if (this.source.steps !== undefined) return super.keep(filters);
+    return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
   }
 
   /** Returns a chooser for the sink of the batch. (Spark: `DataFrame.write`.) */

@@ -2,9 +2,17 @@ import type { Schema } from "apache-arrow";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
-import { missingTasks, outcomeOf, readBatch, sameAttempt, writersOf, writtenBy } from "./attempt.ts";
+import {
+  missingTasks,
+  outcomeOf,
+  readBatch,
+  rowsReadOf,
+  sameAttempt,
+  writersOf,
+  writtenBy,
+} from "./attempt.ts";
 import { badRowsOfBatch, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
-import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
+import { schemaOf, schemaOrCurrent, sourceSchemaOf } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
 import { besides, isLost, withSuppressed } from "./first-cause.ts";
@@ -216,7 +224,8 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
     const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
     const bad = await recordBadRows(ports, batch, await badRowsOfBatch(ports, batch, tasks));
-    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...bad });
+    const read = await rowsReadOf(sessions, ports, run, batch, tasks);
+    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...read, ...bad });
     try {
       const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });
       return { next: { tasks, batch: committed, ...optional("unreported", reported.error) } };
@@ -301,7 +310,7 @@ async function acknowledgeToSource(
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: ended };
   try {
-    const planner = await sessions.source.planner(await schemaOf(ports, batch));
+    const planner = await sessions.source.planner(await sourceSchemaOf(sessions, ports, batch));
     await watch.watch("commit() of the source", batchLocation(batch), () =>
       acknowledge(planner, ports, fence, batch),
     );

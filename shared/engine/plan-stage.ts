@@ -86,6 +86,7 @@ async function planOf(sessions: Sessions, ports: Ports, run: BatchRun, batch: Ba
   const name = planName(batch.batchId, run.epoch, ports.runtime.newId());
   const key = await writePartitionsFile(ports.store, name, {
     schema: header.schema,
+    ...optional("sourceSchema", header.sourceSchema),
     ...optional("start", header.start),
     ...optional("end", header.end),
     exchangedSchema: transform.schema,

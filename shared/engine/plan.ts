@@ -199,18 +199,18 @@ async function planNext(
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
-  const schema = await source.schema();
+  const schemas = await source.currentSchemas();
   // The commit compares again; this check spares the tasks, and an open batch.
   await checkSinkPosition(sessions, head);
-  await sink.checkTarget(schema, head);
+  await sink.checkTarget(schemas.schema, head);
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
-  const planned = await sink.planWrite(schema, request, partitions.length);
+  const planned = await sink.planWrite(schemas.schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs };
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { ...plan, planned, schema, partitions, start, latest, reported, code }),
+    recordBatch(ports, fence, head, { ...plan, planned, schemas, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }

@@ -13,14 +13,13 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
   if (batch.state !== "committed" || progress?.trigger === undefined) return undefined;
-  const { rows: written, trigger, bad } = progress;
-  const rows = written + (bad?.rows ?? 0);
+  const { rows: written, bad, rowsRead = written + (bad?.rows ?? 0), trigger } = progress;
   const { durationMs, sincePrevious = 0 } = trigger;
   const batchDuration = durationMs["triggerExecution"] ?? 0;
   const figures = {
-    numInputRows: rows,
-    ...(sincePrevious > 0 ? { inputRowsPerSecond: rowsPerSecond(rows, sincePrevious) } : {}),
-    ...(batchDuration > 0 ? { processedRowsPerSecond: rowsPerSecond(rows, batchDuration) } : {}),
+    numInputRows: rowsRead,
+    ...(sincePrevious > 0 ? { inputRowsPerSecond: rowsPerSecond(rowsRead, sincePrevious) } : {}),
+    ...(batchDuration > 0 ? { processedRowsPerSecond: rowsPerSecond(rowsRead, batchDuration) } : {}),
   };
   return {
     id: incarnation,

@@ -11,6 +11,7 @@ import type { Ports } from "./ports/runtime.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Latest } from "./sessions/planner.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
+import type { Schemas } from "./sessions/source-session.ts";
 import { exchangesOf, plannedStages } from "./stage.ts";
 
 /** Result of planning the next batch. */
@@ -25,7 +26,7 @@ export interface NextBatch {
 
 /** Everything that is known about a batch before it is recorded. */
 export interface Draft {
-  readonly schema: Schema;
+  readonly schemas: Schemas;
   readonly partitions: readonly unknown[];
   readonly start: Offset;
   readonly latest: Latest;
@@ -41,7 +42,7 @@ export interface Draft {
 /** Records a batch: first its partitions in the store, then the batch in the ledger. */
 export async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
   const {
-    schema,
+    schemas,
     partitions,
     start,
     latest,
@@ -52,14 +53,15 @@ export async function recordBatch(ports: Ports, fence: Fence, head: Head, draft:
     planned: write,
     isRetry,
   } = draft;
+  const { schema, sourceSchema = schema } = schemas;
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
+    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), sourceSchema, rows) };
   const stages = plannedStages(write, partitions.length, plannedAt);
   const kind = isRetry === true ? { isRetry } : {};
-  const planned = { schema, partitions, start, end, ...storedRows, ...stages, ...kind };
+  const planned = { ...schemas, partitions, start, end, ...storedRows, ...stages, ...kind };
   const key = await writePartitionsFile(ports.store, name, planned);
   const batch = {
     incarnation: head.incarnation,

@@ -24,6 +24,7 @@ import { callOrReadBack, transitionOrReadBack } from "./retry.ts";
 import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
+import type { Schemas } from "./sessions/source-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
 import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
 import { lossWarning } from "./staged-files.ts";
@@ -273,8 +274,8 @@ async function planWrite(
 
 /**
  * Returns the plan of the next attempt: the same offsets and partitions, but the current schema and
- * code. A wrong schema may be why the last attempt failed. The schema stays if the rows of a simple
- * reader are already stored with it, or if the partitions file is gone.
+ * code. A wrong schema may be why the last attempt failed. The source's schema stays if the rows of
+ * a simple reader are already stored with it; both stay if the partitions file is gone.
  */
 async function planOfNextAttempt(
   { source }: Sessions,
@@ -285,15 +286,21 @@ async function planOfNextAttempt(
 ): Promise<PlanOfAttempt> {
   const { code: _plannedBy, schema: recorded, ...same } = batch;
   const byThisCode = { ...same, ...optional("schema", recorded), ...optional("code", code) };
-  const schema = await source.schema();
-  const encoded = encodeSchema(schema);
-  if (encoded === recorded) return byThisCode;
+  const current = await source.currentSchemas();
   const planned = await readPlan(ports, batch);
-  if (MillraceError.is(planned) || planned.rowsKey !== undefined) return byThisCode;
-  if (encodeSchema(planned.schema) === encoded) return byThisCode;
+  if (MillraceError.is(planned)) return byThisCode;
+  const { schema: _before, sourceSchema: ofSource, ...others } = planned;
+  const schemas = planned.rowsKey === undefined ? current : source.schemasFrom(ofSource ?? planned.schema);
+  if (areSame(planned, schemas)) return byThisCode;
   const name = planName(batch.batchId, fence.epoch, ports.runtime.newId());
-  const key = await writePartitionsFile(ports.store, name, { ...planned, schema });
-  return { ...same, partitionsKey: key, ...recordedSchema(ports, schema), ...optional("code", code) };
+  const key = await writePartitionsFile(ports.store, name, { ...others, ...schemas });
+  return { ...same, partitionsKey: key, ...recordedSchema(ports, schemas.schema), ...optional("code", code) };
+}
+
+function areSame(one: Schemas, other: Schemas): boolean {
+  const texts = ({ schema, sourceSchema = schema }: Schemas) =>
+    [schema, sourceSchema].map(encodeSchema).join(" ");
+  return texts(one) === texts(other);
 }
 
 /** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone or damaged. */
@@ -332,7 +339,8 @@ async function planAnew(
       ? await retryPartitions(ports, batch.pipeline)
       : await planner.partitions(start, end);
   checkPartitions(partitions, maxTasks);
-  const schema = await source.schema();
+  const schemas = await source.currentSchemas();
+  const { schema } = schemas;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   // The rows that a simple reader returned while planning may be gone, too, and may have had
   // another schema. Its task finds no file under this key, and reads the rows again.
@@ -343,7 +351,7 @@ async function planAnew(
   checkExchanges(planned, maxTasks, batchLocation(batch));
   const stages = plannedStages(planned, partitions.length, writtenAt(batch));
   const retry = batch.isRetry === true ? { isRetry: true } : {};
-  const file = { schema, partitions, start, end, ...rows, ...stages, ...retry };
+  const file = { ...schemas, partitions, start, end, ...rows, ...stages, ...retry };
   const key = await writePartitionsFile(ports.store, name, file);
   return await replan(ports, fence, batch, {
     partitionsKey: key,

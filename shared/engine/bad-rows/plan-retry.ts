@@ -24,15 +24,15 @@ export async function planRetry(
   const { offset: start } = head;
   const partitions = await retryPartitions(ports, head.pipeline);
   if (start === undefined || partitions.length === 0) return { durationMs: {} };
-  const schema = await sessions.source.schema();
+  const schemas = await sessions.source.currentSchemas();
   await checkSinkPosition(sessions, head);
   const plan = { planId: ports.runtime.newId(), plannedAt: ports.runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
-  const planned = await sessions.sink.planWrite(schema, request, partitions.length);
+  const planned = await sessions.sink.planWrite(schemas.schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs: {} };
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   const latest = { end: start };
-  const draft = { ...plan, planned, schema, partitions, start, latest, reported: {}, code, isRetry: true };
+  const draft = { ...plan, planned, schemas, partitions, start, latest, reported: {}, code, isRetry: true };
   return { batch: await recordBatch(ports, fence, head, draft), durationMs: {} };
 }
 

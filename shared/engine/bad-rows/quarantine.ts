@@ -12,6 +12,8 @@ export interface QuarantinedRow {
   readonly reason: ErrorRecord;
   /** The row as the reader yielded it. */
   readonly row?: unknown;
+  /** Number of steps that the row had passed. Absent for a row of the source. */
+  readonly stepsBefore?: number;
   /** What the row was to be read from, if the reader could make no row of it. */
   readonly raw?: unknown;
 }

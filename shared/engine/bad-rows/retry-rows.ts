@@ -23,8 +23,10 @@ export async function* retriedRows(
 ): AsyncGenerator<Item> {
   for (const { batchId, key } of files) {
     const at = { pipeline: task.pipeline, batchId };
-    for await (const { row, raw, reason } of quarantineRows(store, key, at)) {
-      if (raw === undefined) {
+    for await (const { row, raw, reason, stepsBefore } of quarantineRows(store, key, at)) {
+      if (stepsBefore !== undefined) {
+        yield new BadRow(notReadAgain(reason.code, where), decodeContent(row));
+      } else if (raw === undefined) {
         yield decodeContent(row);
       } else if (reader.readBadRows === undefined) {
         yield new BadRow(notReadAgain(reason.code, where), decodeContent(raw));

@@ -1,6 +1,7 @@
 import type { BadContent, BadRowPolicy, BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { optional } from "../../contract/optional.ts";
 import type { TaskBadRows } from "../ports/tasks.ts";
 import { encodeContent } from "./content.ts";
 
@@ -44,7 +45,9 @@ export class BadRowCollector implements BadRowSink {
     if (max !== undefined && this.#rows > max) throw tooManyBadRows(max, error.with({ where }));
     if (policy === "drop") return;
     const known =
-      "row" in content ? { row: encodeContent(content.row) } : { raw: encodeContent(content.raw) };
+      "row" in content
+        ? { row: encodeContent(content.row), ...optional("stepsBefore", content.stepsBefore) }
+        : { raw: encodeContent(content.raw) };
     const line = JSON.stringify({ reason: error.with({ where }).toRecord(), ...known });
     this.#lines.push(line);
     this.#bytes += line.length;

@@ -60,7 +60,10 @@ export interface BadRows {
 
 /** Figures of a batch attempt that has ended. */
 export interface BatchProgress {
+  /** Rows that the sink received. */
   readonly rows: number;
+  /** Rows that the source delivered. Absent if they went to the sink as they were. */
+  readonly rowsRead?: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
   /** Rows that were left out, because they could not be written. Absent if there are none. */

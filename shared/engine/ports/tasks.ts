@@ -48,7 +48,10 @@ export interface Task {
   readonly messageKey?: string;
   /** Size of that file. Absent in records of older versions. */
   readonly messageBytes?: number;
+  /** Rows that the sink received. */
   readonly rows: number;
+  /** Rows that the source delivered. Absent if they went to the sink as they were. */
+  readonly rowsRead?: number;
   readonly bytes: number;
   readonly milliseconds: number;
   /** Number of the task attempt that was recorded. */

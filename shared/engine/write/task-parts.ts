@@ -142,6 +142,7 @@ export async function taskRecord(
   return {
     partition,
     rows: watch.rows,
+    ...optional("rowsRead", watch.rowsRead),
     bytes: watch.bytes,
     milliseconds: ports.runtime.monotonic() - startedAt,
     attemptNumber,
