@@ -2,7 +2,10 @@ import { valueRowsOf } from "../../arrow/rows.ts";
 import type { BadRowSink } from "../../contract/bad-rows.ts";
 import type { OnBadRow } from "../steps/origin.ts";
 
-/** Returns what takes the rows for which a step of the pipeline fails. `undefined` without a sink. */
+/**
+ * Returns what takes the rows for which a step of the pipeline fails. `undefined` without a
+ * sink.
+ */
 export function onBadRowOf(badRows: BadRowSink | undefined): OnBadRow | undefined {
   if (badRows === undefined) return undefined;
   return ({ error, yielded, found, stepsBefore }) => {
