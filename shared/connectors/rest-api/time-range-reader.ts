@@ -1,5 +1,4 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -16,7 +15,7 @@ import type { SourceOptions } from "./options.ts";
 import { FIRST_PLACE, type Page, Pages } from "./pages.ts";
 import { readRecordsAgain, recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
-import { askedRange, formatTime } from "./time-params.ts";
+import { type AskedRange, askedRange, exactRange, formatTime } from "./time-params.ts";
 import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
 import { walk } from "./walk.ts";
 
@@ -92,29 +91,31 @@ export class TimeRangeReader
     return `${this.#range.partitionSeconds}s`;
   }
 
-  override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
+  override async *read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
+    const { column, rowsOutside } = this.#range;
     const range = TimeRange.fromJSON(partition);
+    const outside = new OutsideRows(this.#range, this.#runtime.now());
+    const keep = this.#rangeFilter(range, outside);
+    const rowsOf = (asked: AskedRange) =>
+      recordBatches(this.#schema, this.#options.columns, this.#pagesOf(asked, task), {
+        keep,
+        badRows: task.badRows,
+      });
+    yield* rowsOf(askedRange(range, this.#range));
+    // An API that gives the start it was asked for as the time of its rows has none in the range.
+    const exact = outside.isMiss ? exactRange(range, this.#range) : undefined;
+    if (exact !== undefined) yield* rowsOf(exact);
+    if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
+  }
+
+  #pagesOf({ from, to }: AskedRange, { signal }: TaskContext): AsyncIterable<Page> {
     const { startParam, endParam } = this.#range;
-    const { from, to } = askedRange(range, this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
-    const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
-    return this.#rowsIn(range, pages, task.badRows);
+    return walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal });
   }
 
   readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
     return readRecordsAgain(this.#schema, this.#options, contents, task);
-  }
-
-  async *#rowsIn(
-    range: TimeRange,
-    pages: AsyncIterable<Page>,
-    badRows: BadRowSink | undefined,
-  ): AsyncGenerator<RecordBatch> {
-    const { column, rowsOutside } = this.#range;
-    const outside = new OutsideRows(this.#range, this.#runtime.now());
-    const keep = this.#rangeFilter(range, outside);
-    yield* recordBatches(this.#schema, this.#options.columns, pages, { keep, badRows });
-    if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -137,8 +138,7 @@ export class TimeRangeReader
         // A value that is not a time is kept; the conversion to Arrow then reports its row and
         // field.
         if (time === undefined) return true;
-        outside.add(time);
-        return range.contains(time);
+        return outside.add(time, range.contains(time));
       }
       if (rowsWithoutTime === "error") throw noTime(column);
       return keepsNull;
@@ -153,6 +153,7 @@ class OutsideRows {
   readonly #from: bigint;
   readonly #to: bigint;
   #inside = 0;
+  #kept = 0;
   count = 0;
 
   /** `now` is in milliseconds. */
@@ -162,9 +163,17 @@ class OutsideRows {
     this.#to = (end > current ? end : current) + DAY;
   }
 
-  add(time: bigint): void {
+  /** Counts a row, and returns whether it is kept. */
+  add(time: bigint, isKept: boolean): boolean {
+    if (isKept) this.#kept++;
     if (time < this.#from || time > this.#to) this.count++;
     else this.#inside++;
+    return isKept;
+  }
+
+  /** True if there were rows of other partitions, and none of this one. */
+  get isMiss(): boolean {
+    return this.#kept === 0 && this.#inside > 0;
   }
 
   get isAll(): boolean {
