@@ -8,6 +8,8 @@ import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { publicBatch } from "./render/batch.ts";
 
 /** How long a command may take, and how long a webhook may take to answer. */
+/** The file descriptor of the run's own stderr. */
+const STDERR = 2;
 const COMMAND_MILLISECONDS = 60_000;
 const WEBHOOK_MILLISECONDS = 10_000;
 
@@ -134,11 +136,11 @@ export class FailureHooks {
       shell: true,
       detached: isGroup,
       // Stdout is for the results of the run.
-      stdio: ["pipe", process.stderr, process.stderr],
+      stdio: ["pipe", STDERR, STDERR],
     });
     // A command need not read what it gets.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(`${json}\n`);
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(`${json}\n`);
     return await new Promise((resolve) => {
       const timer = setTimeout(() => {
         if (isGroup && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
