@@ -38,6 +38,12 @@ export async function runJob(job: Job, startTasks?: StartTasks): Promise<void> {
     onEvent: (event) => {
       const { type } = event;
       if (event.type === "ended") rows = event.rows;
+      // Spark's query ends at its first failure, where a run with an interval waits.
+      if (event.type === "waiting") {
+        const { code, message } = event.error;
+        exception = { code, text: `MillraceError: ${message}\n${event.cause ?? ""}` };
+        stopping.abort();
+      }
       if (type !== "idle" && type !== "batch") return;
       const count = (left[type] ?? Number.POSITIVE_INFINITY) - 1;
       left[type] = count;
