@@ -3,20 +3,23 @@ import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { checkSchema, conform } from "./conform.ts";
+import type { LeftOutFields } from "./left-out.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
  * batches; record batches and tables are passed on after a check of their schema. Throws
- * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
+ * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`. `leftOut`
+ * collects the fields of objects that the schema lacks.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
+  leftOut?: LeftOutFields,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const collector = new BatchCollector(schema, where);
+  const collector = new BatchCollector(schema, where, leftOut);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
     for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
@@ -62,14 +65,18 @@ class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
+  readonly #leftOut: LeftOutFields | undefined;
+  readonly #names: ReadonlySet<string>;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
 
-  constructor(schema: Schema, where: ErrorLocation) {
+  constructor(schema: Schema, where: ErrorLocation, leftOut: LeftOutFields | undefined) {
     this.#schema = schema;
     this.#where = where;
     this.#rows = new RowCollector(schema, where);
+    this.#leftOut = leftOut;
+    this.#names = new Set(schema.fields.map(({ name }) => name));
   }
 
   /** Adds one value that a reader yielded. Returns true if record batches are ready to be taken. */
@@ -83,6 +90,7 @@ class BatchCollector {
 
   #addRow(row: unknown): void {
     this.#rows.append(row);
+    if (!Array.isArray(row)) this.#leftOut?.look(row as object, this.#names);
     if (this.#rows.isFull) this.flush();
   }
 

@@ -126,4 +126,10 @@ export interface TaskContext extends SinkContext {
    * or this task stalled.
    */
   readonly signal: AbortSignal;
+  /**
+   * Tells Millrace that so many rows had fields with these names, which the schema lacks, so that
+   * the reader left them out. A warning of the batch names them. Not needed for rows that are
+   * objects.
+   */
+  leftOut?(names: readonly string[], rows: number): void;
 }

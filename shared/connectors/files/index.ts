@@ -1,5 +1,6 @@
 import type { Schema } from "apache-arrow";
 import { DataSourceReader } from "../../contract/batch-reader.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
@@ -64,8 +65,8 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
     return partitionsOf(files.sort(byTime), options);
   }
 
-  override read(partition: FileGroup): RowSource {
+  override read(partition: FileGroup, task: TaskContext): RowSource {
     const { options, runtime } = this.#source;
-    return readFiles(runtime.openStore(options.path), this.#schema, options, partition);
+    return readFiles(runtime.openStore(options.path), this.#schema, options, partition, task);
   }
 }

@@ -1,5 +1,6 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
+import type { LeftOutFields } from "../../arrow/left-out.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
@@ -30,9 +31,11 @@ export async function* readJsonLines(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
+  leftOut?: LeftOutFields,
 ): AsyncGenerator<Iterable<Row>> {
   const toRow = rowReader(schema, options);
   const names = schema.fields.map(({ name }) => name);
+  const known = new Set(names);
   let number = 0;
   let isFirst = true;
   function* parsed(lines: readonly string[]): Generator<Row> {
@@ -45,6 +48,7 @@ export async function* readJsonLines(
         checkNotInFolders(Object.keys(record), file, options);
       }
       isFirst = false;
+      leftOut?.lookAtRecord(record, known);
       yield toRow(record);
     }
   }

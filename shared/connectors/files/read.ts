@@ -1,7 +1,9 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import { ValueMismatch } from "../../arrow/builders/builder.ts";
+import { LeftOutFields } from "../../arrow/left-out.ts";
 import { RowCollector } from "../../arrow/row-collector.ts";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
@@ -34,19 +36,24 @@ export async function* readFiles(
   schema: Schema,
   options: ParsedOptions,
   { files }: FileGroup,
+  task: Pick<TaskContext, "leftOut">,
 ): AsyncGenerator<RecordBatch> {
+  const leftOut = new LeftOutFields();
   // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {});
   for await (const file of withReadAhead(files.map((planned) => new FileBytes(store, planned)))) {
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {
-      for await (const chunk of withFolderColumns(file, schema, options)) yield* collect(chunk, rows, place);
+      for await (const chunk of withFolderColumns(file, schema, options, leftOut))
+        yield* collect(chunk, rows, place);
     } catch (error) {
       throw errorInFile(error, options, place);
     }
   }
   if (rows.pending > 0) yield rows.flush();
+  const { found } = leftOut;
+  if (found !== undefined) task.leftOut?.(found.names, found.rows);
 }
 
 /**
@@ -103,11 +110,12 @@ async function* withFolderColumns(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
+  leftOut: LeftOutFields,
 ): AsyncGenerator<RecordBatch | Iterable<Row>> {
   const values = folderValues(file.key, options);
-  if (values.size === 0) return yield* chunksOf(file, schema, options);
+  if (values.size === 0) return yield* chunksOf(file, schema, options, leftOut);
   const columns = new FolderColumns(schema, values);
-  for await (const chunk of chunksOf(file, columns.fileSchema, options)) yield columns.addTo(chunk);
+  for await (const chunk of chunksOf(file, columns.fileSchema, options, leftOut)) yield columns.addTo(chunk);
 }
 
 /**
@@ -118,12 +126,13 @@ function chunksOf(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
+  leftOut: LeftOutFields,
 ): AsyncGenerator<RecordBatch | Iterable<Row>> {
   switch (options.format) {
     case "csv":
       return readCsv(file, schema, options);
     case "jsonl":
-      return readJsonLines(file, schema, options);
+      return readJsonLines(file, schema, options, leftOut);
     case "arrow":
       return readArrow(file, schema, options);
     case "parquet":

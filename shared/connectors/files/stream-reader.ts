@@ -1,6 +1,6 @@
 import type { Schema } from "apache-arrow";
 import * as z from "zod";
-import type { DataSourceRuntime } from "../../contract/context.ts";
+import type { DataSourceRuntime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { ObjectInfo, ObjectStore } from "../../contract/object-store.ts";
@@ -52,8 +52,8 @@ abstract class FilesReader<O extends { readonly files: number }>
     return new ReadMaxFiles(this.options.maxFilesPerBatch);
   }
 
-  override read(partition: FileGroup): RowSource {
-    return readFiles(this.store, this.#schema, this.options, partition);
+  override read(partition: FileGroup, task: TaskContext): RowSource {
+    return readFiles(this.store, this.#schema, this.options, partition, task);
   }
 
   override compareOffsets(a: O, b: O): number {

@@ -26,9 +26,9 @@ export class ListReader extends DataSourceReader<null> {
     this.#client = client;
   }
 
-  override read(_partition: null, { signal }: TaskContext): AsyncGenerator<RecordBatch> {
-    const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal });
-    return recordBatches(this.#schema, this.#options.columns, pages);
+  override read(_partition: null, task: TaskContext): AsyncGenerator<RecordBatch> {
+    const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal: task.signal });
+    return recordBatches(this.#schema, this.#options.columns, pages, { task });
   }
 }
 

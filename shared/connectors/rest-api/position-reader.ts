@@ -143,7 +143,8 @@ export class PositionReader
   }
 
   override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
-    return recordBatches(this.#schema, this.#options.columns, this.#readSlice(slice, task.signal));
+    const pages = this.#readSlice(slice, task.signal);
+    return recordBatches(this.#schema, this.#options.columns, pages, { task });
   }
 
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {

@@ -1,6 +1,7 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
@@ -12,19 +13,25 @@ import type { SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 import { timeColumn } from "./time-column.ts";
 
+export interface RecordOptions {
+  /** Returns false for rows that are dropped. */
+  readonly keep?: (row: Row) => boolean;
+  /** The task that reads, which is told of fields that the schema lacks. */
+  readonly task: Pick<TaskContext, "leftOut">;
+}
+
 /**
- * Converts the records of these pages to record batches of `schema`. Rows for which `keep` returns
- * false are dropped. The conversion is done here and not by the engine, so that a row's error can
+ * Converts the records of these pages to record batches of `schema`. The conversion is done here and not by the engine, so that a row's error can
  * name its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,
   columns: SourceOptions["columns"],
   pages: AsyncIterable<Pick<Page, "records" | "url">>,
-  keep: (row: Row) => boolean = () => true,
+  { keep = () => true, task }: RecordOptions,
 ): AsyncGenerator<RecordBatch> {
   const toRow = rowReader(schema, columns);
-  const checkNames = nameCheck(schema, columns);
+  const checkNames = nameCheck(schema, columns, task);
   let at: { readonly url?: string } = {};
   let number = 1;
   async function* rows(): AsyncGenerator<Row> {
@@ -96,14 +103,24 @@ function rowReader(
  * record, because the records of an API usually have the same names, and paths in all records.
  * Error: `COLUMN_MISNAMED`.
  */
-function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (records: readonly unknown[]) => void {
+function nameCheck(
+  schema: Schema,
+  columns: SourceOptions["columns"],
+  task: Pick<TaskContext, "leftOut">,
+): (records: readonly unknown[]) => void {
   const names = schema.fields.map(({ name }) => name);
   const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
+  const taken = new Set(known);
   const checkPaths = pathCheck(columns, plain);
   return (records) => {
     const [record] = records;
-    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
+    if (isPlainObject(record)) {
+      const found = Object.keys(record);
+      checkColumnNames(plain, found, { known, orElse: columnsHint });
+      const others = found.filter((name) => !taken.has(name));
+      if (others.length > 0) task.leftOut?.(others, records.length);
+    }
     checkPaths(records);
   };
 }

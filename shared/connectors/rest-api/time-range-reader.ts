@@ -97,13 +97,18 @@ export class TimeRangeReader
     const { from, to } = askedRange(range, this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
     const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
-    return this.#rowsIn(range, pages);
+    return this.#rowsIn(range, pages, task);
   }
 
-  async *#rowsIn(range: TimeRange, pages: AsyncIterable<Page>): AsyncGenerator<RecordBatch> {
+  async *#rowsIn(
+    range: TimeRange,
+    pages: AsyncIterable<Page>,
+    task: TaskContext,
+  ): AsyncGenerator<RecordBatch> {
     const { column, rowsOutside } = this.#range;
     const outside = new OutsideRows(this.#range, this.#runtime.now());
-    yield* recordBatches(this.#schema, this.#options.columns, pages, this.#rangeFilter(range, outside));
+    const keep = this.#rangeFilter(range, outside);
+    yield* recordBatches(this.#schema, this.#options.columns, pages, { keep, task });
     if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 

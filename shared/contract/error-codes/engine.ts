@@ -191,6 +191,12 @@ export const SINK = {
     do: "go through the rows to their end",
     again: "–",
   },
+  FIELDS_LEFT_OUT: {
+    means:
+      "a warning: rows have fields that the schema lacks, so nothing writes them; the message has their names",
+    do: "add them to the schema, or leave them out of the rows",
+    again: "–",
+  },
   WRITER_INVALID: {
     means:
       "`streamWriter()` or `writer()` gave an object without `write`, `commit` or `abort`, a class, or nothing; or a method of a [table](write.md) returned something else than its interface says",

@@ -1,4 +1,5 @@
 import type { RecordBatch, Table } from "apache-arrow";
+import type { LeftOut, LeftOutFields } from "../../arrow/left-out.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
@@ -24,6 +25,8 @@ export interface TaskSource {
   /** The location that errors contain. */
   readonly where: ErrorLocation;
   readonly watch: TaskWatch;
+  /** Collects what the rows have and the schema lacks. */
+  readonly leftOut: LeftOutFields;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
   onBatch?(batch: RecordBatch): void;
@@ -58,7 +61,8 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const stop = () => stopReader(reader, ports.runtime);
   try {
     const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
-    const { next, close } = openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    const batches = toRecordBatches(schema, watch.watchRows(rows), where, task.leftOut);
+    const { next, close } = openPartitionOf(batches);
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
@@ -87,6 +91,11 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
   /** True if all rows of the source were read. */
   isComplete = false;
   readonly #task: TaskSource;
+
+  /** What the rows had and the schema lacks, if anything. */
+  get leftOut(): LeftOut | undefined {
+    return this.#task.leftOut.found;
+  }
 
   constructor(task: TaskSource) {
     this.#task = task;

@@ -1,3 +1,4 @@
+import { LeftOutFields } from "../../arrow/left-out.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
@@ -45,6 +46,7 @@ export async function prepareTask(
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.monotonic();
   const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
+  const leftOut = new LeftOutFields();
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -52,10 +54,11 @@ export async function prepareTask(
     partitionId: partition,
     attemptNumber,
     signal: options.signal,
+    leftOut: (names, count) => leftOut.add(names, count),
   };
   const watch = new TaskWatch(ports.runtime);
   const where = taskLocation(request);
-  const rows = new TaskRows({ ...given, ...options, planned, context, where, watch });
+  const rows = new TaskRows({ ...given, ...options, planned, context, where, watch, leftOut });
   return { ...given, startedAt, planned, context, watch, rows };
 }
 
