@@ -9,6 +9,7 @@ import { checkEpoch } from "./epoch.ts";
 import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles } from "./read.ts";
+import { sampleRecords } from "./sample.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
 export type { EpochUnit } from "../kit/epoch.ts";
@@ -29,6 +30,13 @@ export class Files extends DataSource<ParsedOptions> {
   override async schema(): Promise<Schema> {
     const { options, runtime } = this;
     return await inferSchema({ store: runtime.openStore(options.path), options });
+  }
+
+  /** Returns the records of CSV files and JSON lines. Other formats have a schema. */
+  override sample(): AsyncIterable<object> | undefined {
+    const { options, runtime } = this;
+    const hasSchema = options.format === "arrow" || options.format === "parquet";
+    return hasSchema ? undefined : sampleRecords({ store: runtime.openStore(options.path), options });
   }
 
   /** Returns a batch reader of all files. */

@@ -55,6 +55,17 @@ export async function* readJsonLines(
   for await (const lines of linesOf(file, options)) yield parsed(lines);
 }
 
+/** Yields the objects of a file, one for each line that is not empty. */
+export async function* jsonRecords(file: FileBytes, options: ParsedOptions): AsyncGenerator<object> {
+  let number = 0;
+  for await (const lines of linesOf(file, options)) {
+    for (const line of lines) {
+      number++;
+      if (!EMPTY_LINE.test(line)) yield recordOf(line, number);
+    }
+  }
+}
+
 /** Yields the lines of each piece of the file. */
 async function* linesOf(file: FileBytes, { encoding }: ParsedOptions): AsyncGenerator<readonly string[]> {
   let rest = "";

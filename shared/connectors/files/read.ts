@@ -84,7 +84,8 @@ function* collect(
 export async function inferSchema(folder: Folder): Promise<Schema> {
   const { store, options } = folder;
   const { format } = options;
-  const hint = 'Call .schema("id bigint, name string") after .format(Files).';
+  const hint =
+    'Call .schema("id bigint, name string") after .format(Files). `millrace schema PIPELINE.ts --infer` proposes one.';
   if (format === "csv" || format === "jsonl") {
     throw new MillraceError("SCHEMA_REQUIRED", `files of the format ${format} do not tell their schema`, {
       hint,

@@ -3,6 +3,7 @@ import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
+import { optional } from "../../contract/optional.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -92,12 +93,15 @@ export class TimeRangeReader
   }
 
   override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
-    const range = TimeRange.fromJSON(partition);
+    return this.#rowsIn(TimeRange.fromJSON(partition), this.pagesOf(partition, task.signal), task);
+  }
+
+  /** Yields the pages of a partition. */
+  pagesOf(partition: TimeRangeJson, signal?: AbortSignal): AsyncGenerator<Page> {
     const { startParam, endParam } = this.#range;
-    const { from, to } = askedRange(range, this.#range);
+    const { from, to } = askedRange(TimeRange.fromJSON(partition), this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
-    const pages = walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal: task.signal });
-    return this.#rowsIn(range, pages, task);
+    return walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, optional("signal", signal));
   }
 
   async *#rowsIn(
