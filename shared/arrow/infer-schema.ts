@@ -49,7 +49,7 @@ export class SchemaInference {
 
 type Kind = "boolean" | "number" | "text" | "time" | "bytes" | "object" | "array";
 
-/** What was seen of the values at one place. */
+/** The kinds of the values at one place, and what is below them. */
 class Seen {
   readonly #kinds = new Set<Kind>();
   readonly #numbers = new Numbers();

@@ -48,7 +48,7 @@ export class LeftOutFields {
     this.#rows += rows;
   }
 
-  /** What was left out, or `undefined`. */
+  /** The fields that were left out, or `undefined`. */
   get found(): LeftOut | undefined {
     return this.#names.size === 0 ? undefined : { names: [...this.#names], rows: this.#rows };
   }

@@ -32,7 +32,7 @@ describe("a schema that is inferred from JSON", () => {
     const { ddl, notes } = infer(...values.map((value) => `{"v": ${value}}`));
     expect(ddl).toBe(`v ${type}`);
     expect(notes).toEqual([]);
-    // What is proposed can be parsed.
+    // The DDL can be parsed.
     expect(toDdl(schemaToJson(parseDdl(ddl)))).toBe(ddl);
   });
 

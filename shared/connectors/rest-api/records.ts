@@ -21,8 +21,9 @@ export interface RecordOptions {
 }
 
 /**
- * Converts the records of these pages to record batches of `schema`. The conversion is done here and not by the engine, so that a row's error can
- * name its page. Errors: `OPTIONS_INVALID`, `COLUMN_MISNAMED`, and those of pages and rows.
+ * Converts the records of these pages to record batches of `schema`. The conversion is done here
+ * and not by the engine, so that a row's error can name its page. Errors: `OPTIONS_INVALID`,
+ * `COLUMN_MISNAMED`, and those of pages and rows.
  */
 export async function* recordBatches(
   schema: Schema,

@@ -33,7 +33,7 @@ export class Sqs extends DataSource<ParsedOptions> {
     return requiredSchema(schema, "Sqs", "id bigint NOT NULL, time timestamp");
   }
 
-  /** Throws `NOT_SUPPORTED`: whoever reads a queue takes its messages, so there is no sample. */
+  /** Throws `NOT_SUPPORTED`: a reader of a queue takes its messages, so there is no sample. */
   override sample(): never {
     throw new MillraceError("NOT_SUPPORTED", "a queue gives no sample: reading takes its messages", {
       hint: "Nothing was received. Write the schema by hand, or read the raw messages into a table first.",
