@@ -199,13 +199,13 @@ describe("an Arrow table", () => {
     expect(await desk.ids()).toEqual([1]);
   });
 
-  it("An Arrow table refuses a batch of another schema and prints both schemas", async () => {
+  it("An Arrow table refuses a batch of another schema and names the columns that differ", async () => {
     const desk = new Desk();
     await desk.commit([await desk.stage([1])]);
     const context = desk.context({ batchId: 1 });
     await expect(desk.writer("id string NOT NULL").commit([null], 1, context)).rejects.toMatchObject({
       code: "TABLE_SCHEMA_MISMATCH",
-      message: "the table has (id bigint), the batch has (id string NOT NULL)",
+      message: 'the columns of the rows are not those of the table: "id" was bigint and is string',
     });
   });
 
