@@ -1,4 +1,5 @@
-import type { Home } from "../local/home.ts";
+import { statSync } from "node:fs";
+import { exists, type Home } from "../local/home.ts";
 import { loadPipeline } from "../local/load-pipeline.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
@@ -10,17 +11,28 @@ export interface Definition {
 }
 
 /**
- * Loads a pipeline by its file, or by its name if it has run in this home. Errors:
- * `PIPELINE_NOT_FOUND`, and those of `loadPipeline`.
+ * Loads a pipeline by its file, or by its name if it has run in this home. A file wins over a name.
+ * Errors: `PIPELINE_NOT_FOUND`, and those of `loadPipeline`.
  */
 export async function loadDefinition(home: Home, nameOrFile: string): Promise<Definition> {
-  if (/\.[cm]?[jt]s$/.test(nameOrFile))
-    return { pipeline: await loadPipeline(nameOrFile), entry: nameOrFile };
+  if (isFile(nameOrFile)) return { pipeline: await loadPipeline(nameOrFile), entry: nameOrFile };
   const entry = home.entryOf(nameOrFile);
   if (entry === undefined) {
-    throw new MillraceError("PIPELINE_NOT_FOUND", `no pipeline "${nameOrFile}" has run in ${home.root}`, {
-      hint: "Check the name and --home, or name the pipeline's file.",
-    });
+    throw new MillraceError(
+      "PIPELINE_NOT_FOUND",
+      `there is no file ${nameOrFile}, and no pipeline of that name has run in ${home.root}`,
+      { hint: "Check the name and --home, or name the pipeline's file, as in `millrace run pipeline.ts`." },
+    );
+  }
+  if (!exists(entry)) {
+    throw new MillraceError(
+      "PIPELINE_FILE_NOT_FOUND",
+      `the file ${entry}, which defined "${nameOrFile}" in its last run, is gone`,
+      {
+        where: { pipeline: nameOrFile, path: entry },
+        hint: "Put it back, or name the file that defines the pipeline now.",
+      },
+    );
   }
   const pipeline = await loadPipeline(entry);
   if (pipeline.name === nameOrFile) return { pipeline, entry };
@@ -32,4 +44,10 @@ export async function loadDefinition(home: Home, nameOrFile: string): Promise<De
       hint: "Name the file that defines it now.",
     },
   );
+}
+
+/** True for a path, and for the name of a file that is there. */
+function isFile(nameOrFile: string): boolean {
+  if (/[/\\]|\.[cm]?[jt]s$/.test(nameOrFile)) return true;
+  return statSync(nameOrFile, { throwIfNoEntry: false })?.isFile() === true;
 }

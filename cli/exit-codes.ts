@@ -10,6 +10,14 @@ export const EXIT = {
   usage: 2,
   /** Another run has the pipeline's lease. Nothing was started, or this run has lost the lease. */
   leaseHeld: 3,
+  /** `status --check`: rows could not be written, and wait for a fix. */
+  quarantine: 10,
+  /** `status --check`: no batch was committed and no run looked for data for too long. */
+  late: 11,
+  /** `status --check`: the pipeline is paused. */
+  paused: 12,
+  /** `status --check`: a batch failed and is not committed yet, or a run could not plan one. */
+  failing: 13,
   /** Exit code of a run that SIGINT stopped (128 + 2). */
   interrupted: 130,
   /** Exit code of a run that SIGTERM stopped (128 + 15). */

@@ -54,3 +54,13 @@ export function timestamp(text: string): number {
   if (!Number.isNaN(time)) return time;
   throw new InvalidArgumentError("It must be a time with its zone, such as 2026-11-28T12:00:00Z.");
 }
+
+/** Returns the URL of a webhook. It is a secret, so the error does not repeat it. */
+export function webhook(text: string): string {
+  if (isWebhook(text)) return text;
+  throw new InvalidArgumentError("It must be a URL that begins with https:// or http://.");
+}
+
+export function isWebhook(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? "");
+}

@@ -7,23 +7,38 @@ import { catCommand } from "./commands/cat.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { forgetCommand } from "./commands/forget.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
+import { quarantineCommand } from "./commands/quarantine.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { skipCommand } from "./commands/skip.ts";
 import { statusCommand } from "./commands/status.ts";
+import { checkCommand } from "./commands/status-check.ts";
 import { addTableCommands } from "./commands/table-group.ts";
 import { unlockCommand } from "./commands/unlock.ts";
 import { vacuumCommand } from "./commands/vacuum.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
-import { duration, home, json, natural, offset, positive, snapshotId, withConsentOptions } from "./flags.ts";
+import {
+  duration,
+  home,
+  json,
+  natural,
+  offset,
+  positive,
+  snapshotId,
+  webhook,
+  withConsentOptions,
+} from "./flags.ts";
 import { processGuard } from "./process-guard.ts";
 import { errorEvent, formatError } from "./render/error.ts";
 import { printJson, printText, tellLine, tellText, watchOutput } from "./render/terminal.ts";
 
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed (the next run goes on), 2 usage, 3 another run has the pipeline, 130 interrupted, 143 terminated.`;
+
+const CHECK_EXIT_CODES = `
+Exit codes with --check: 0 all is well, 10 rows in quarantine, 11 late, 12 paused, 13 failing; of several pipelines the highest.`;
 
 /** Runs the command line and sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -75,7 +90,10 @@ function addRunCommands(command: Command): void {
     .description(
       "run a pipeline here, on the ledger and the store in --home; or start a deployed one and follow it",
     )
-    .argument("[pipeline]", "the file whose default export is the pipeline; with --stack its name")
+    .argument(
+      "[pipeline]",
+      "the file whose default export is the pipeline, or the name of one that has run here or is deployed",
+    )
     .option("--once", "one batch")
     .option("--available-now", "batches until all that was there at the start is read")
     .addOption(
@@ -88,6 +106,9 @@ function addRunCommands(command: Command): void {
     .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
+    .addOption(noLog())
+    .addOption(onFailure())
+    .addOption(onFailureUrl())
     .addHelpText("after", EXIT_CODES)
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
@@ -100,6 +121,9 @@ function addRunCommands(command: Command): void {
     .addOption(speculate())
     .addOption(stallAfter())
     .addOption(failStalled())
+    .addOption(noLog())
+    .addOption(onFailure())
+    .addOption(onFailureUrl())
     .action(async (pipeline: string, flags) => {
       process.exitCode = await replayCommand(pipeline, flags);
     });
@@ -116,7 +140,17 @@ function addInspectCommands(command: Command): void {
   withTargetOptions(command.command("status"))
     .description("where a pipeline is, or all are")
     .argument("[pipeline]")
-    .action(statusCommand);
+    .option("--check", "one line a pipeline, and an exit code for monitoring")
+    .addOption(
+      new Option("--late-after <duration>", "with --check: call a pipeline late that stood still for so long")
+        .argParser(duration)
+        .implies({ check: true }),
+    )
+    .addHelpText("after", CHECK_EXIT_CODES)
+    .action(async (pipeline: string | undefined, { check, ...flags }) => {
+      if (check) process.exitCode = await checkCommand(pipeline, flags);
+      else await statusCommand(pipeline, flags);
+    });
   withTargetOptions(command.command("batches"))
     .description("the newest batches of a pipeline, or of all")
     .argument("[pipeline]")
@@ -168,6 +202,16 @@ function addOperateCommands(command: Command): void {
       process.exitCode = await unlockCommand(pipeline, flags);
     });
   addRecoverCommands(command);
+  withTargetOptions(command.command("quarantine"))
+    .description("the rows that could not be written and are kept: show them, or send them again")
+    .argument("<pipeline>", "its name")
+    .option("--retry", "after a fix: send all of them again, in one batch")
+    .option("--limit <n>", "rows at most", positive, 20)
+    .addOption(maxConcurrency())
+    .addOption(maxAttempts())
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await quarantineCommand(pipeline, flags);
+    });
   withTargetOptions(command.command("vacuum"))
     .description("remove staged files that no commit names and no living batch needs")
     .argument("[pipeline]", "name or file (default: all)")
@@ -219,6 +263,19 @@ const stallAfter = () =>
     .conflicts("stack");
 const failStalled = () =>
   new Option("--fail-stalled", "fail the task of a partition that has stalled").conflicts("stack");
+
+const noLog = () =>
+  new Option("--no-log", "keep no log of the run in the home; also MILLRACE_LOG=off").conflicts("stack");
+
+const onFailure = () =>
+  new Option(
+    "--on-failure <command>",
+    "when a batch or the run fails, run this with the failure as JSON on its stdin; also MILLRACE_ON_FAILURE",
+  ).conflicts("stack");
+const onFailureUrl = () =>
+  new Option("--on-failure-url <url>", "post the same JSON to a webhook; also MILLRACE_ON_FAILURE_URL")
+    .argParser(webhook)
+    .conflicts("stack");
 
 /** Adds the flags that choose a home, a stack or a table. */
 function withTargetOptions(command: Command): Command {

@@ -28,7 +28,9 @@ export function actionOf({ by, why }: ActionFlags): Action {
 }
 
 /** Returns an action in the form that `--json` prints. */
-export function withIsoTime<T extends Action>(action: T): Omit<T, "at"> & { readonly at: string } {
+export function withIsoTime<T extends { readonly at: number }>(
+  action: T,
+): Omit<T, "at"> & { readonly at: string } {
   return { ...action, at: new Date(action.at).toISOString() };
 }
 

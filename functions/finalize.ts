@@ -1,5 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
-import { METRIC } from "../shared/aws/names.ts";
+import { LOG_MESSAGE, METRIC } from "../shared/aws/names.ts";
 import { type Finalized, TASK_END, type Written } from "../shared/aws/state.ts";
 import { type ErrorRecord, MillraceError } from "../shared/contract/errors.ts";
 import { finalize } from "../shared/engine/finalize.ts";
@@ -39,6 +39,10 @@ async function finalized(work: Written, { sessions, ports }: Opened): Promise<Fi
   const watching = watchingOf(stall, { logger, metrics });
   const ended = await finalize(sessions, ports, { run, failure, watching });
   reportBatch(ended.batch);
+  if (ended.paused !== undefined) {
+    logger.error(LOG_MESSAGE.paused, { ...ended.paused });
+    metrics.addMetric(METRIC.pipelinePaused, MetricUnit.Count, 1);
+  }
   const next = afterFinalize(work, ended, ports.runtime.now(), settings.executionMilliseconds);
   // If the next step is Plan, the lease is kept: Plan takes it over.
   if (next.next !== "Plan") {

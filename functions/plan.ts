@@ -68,8 +68,11 @@ async function nextBatch(event: PlanEvent, opened: Opened): Promise<Planned> {
   const execution = new Execution(event, opened, trigger);
   const planned = await execution.plan(input.target);
   if (planned === undefined) return done(WHY_DONE.refused);
+  const isPausedByBatch = planned.kind === "paused" && planned.paused.batchId !== undefined;
+  metrics.addMetric(METRIC.pipelinePaused, MetricUnit.Count, isPausedByBatch ? 1 : 0);
   if (planned.kind === "batch") return await execution.work(planned, input);
-  await opened.ports.ledger.release(planned.fence);
+  const { ledger, runtime } = opened.ports;
+  await ledger.release(planned.fence, planned.kind === "idle" ? { idleAt: runtime.now() } : {});
   if (planned.kind === "idle") metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
   return done(WHY_DONE[planned.kind]);
 }
@@ -116,6 +119,7 @@ class Execution {
         leaseMilliseconds: settings.leaseMilliseconds,
         maxTasks: Number.isFinite(settings.distributeAbove) ? MAX_TASKS : MAX_INLINE_TASKS,
         prepare: () => this.#prepare(target),
+        retriesQuarantine: this.#event.input?.retryQuarantine === true,
         hasEnded: (owner) => hasEnded(stepFunctions, owner),
         code,
       };
@@ -179,8 +183,8 @@ function log({ batch, todo, resumed, latest, warning, loss }: PlannedBatch, step
  * to state.
  */
 function knownInput(input: PlanEvent["input"]): ExecutionInput {
-  const { trigger, reason, target, events } = input ?? {};
-  return { trigger, reason, target, events };
+  const { trigger, reason, retryQuarantine, target, events } = input ?? {};
+  return { trigger, reason, retryQuarantine, target, events };
 }
 
 /**

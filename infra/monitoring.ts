@@ -142,6 +142,14 @@ function batchAlarms(
       threshold: 0,
     },
     {
+      id: "Paused",
+      description: `a batch was aborted again and again by an error that will not pass, and has paused the pipeline: nothing is done until \`millrace resume\`. \`millrace status\` has the reason, and \`${LOG_MESSAGE.paused}\` in the log of Finalize.`,
+      metric: metrics.get(METRIC.pipelinePaused),
+      threshold: 0,
+      // Between two executions nothing tells that the pause has ended.
+      treatMissingData: TreatMissingData.IGNORE,
+    },
+    {
       id: "FailedExecutions",
       description: "an execution failed, was stopped or ran out of time. Its cause has the error.",
       metric: executionsFailed(stateMachine),

@@ -58,7 +58,8 @@ type Statements = (places: Places) => readonly PolicyStatement[];
  */
 const LEDGER: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
+    // Query finds the batches whose quarantined rows are sent again.
+    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query"]),
     // DeleteItem lets a task run again whose staged files are gone.
     items(places, ["tasks"], ["Query", "DeleteItem"]),
   ],
@@ -78,7 +79,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
     objects(places, ["PutObject"], [batchFiles("todo")]),
     // GetObject reads the plan and the messages of a batch that is resumed.
     objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
-    objects(places, ["GetObject"], [batchFiles("message")]),
+    objects(places, ["GetObject"], [batchFiles("message"), below("quarantine")]),
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // The log is read to compare the newest batch in the table with the ledger; staged files are
     // looked for when a batch is resumed. Without the right to list them, S3 would answer that a
@@ -88,6 +89,7 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
       ...[
         STORE_FOLDER.source,
         STORE_FOLDER.batches,
+        STORE_FOLDER.quarantine,
         STORE_FOLDER.staging,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.checkpoints}`,
@@ -100,7 +102,11 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   ],
   Write: (places) => [
     objects(places, ["GetObject"], [below("batches"), below("source")]),
-    listing(places, `${places.prefix}/${STORE_FOLDER.batches}`),
+    objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [below("quarantine")]),
+    listing(
+      places,
+      ...[STORE_FOLDER.batches, STORE_FOLDER.quarantine].map((folder) => `${places.prefix}/${folder}`),
+    ),
     objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
     objects(
       places,
@@ -116,6 +122,8 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Finalize: (places) => [
     listing(places, places.prefix),
     objects(places, ["GetObject"], [below("batches")]),
+    // The list of a batch's quarantined rows.
+    objects(places, ["PutObject"], [below("quarantine")]),
     objects(places, ["DeleteObject"], [batchFiles("rows"), batchFiles("exchanged")]),
     // PutObject keeps the rows of a batch that a person skips.
     objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
@@ -128,13 +136,18 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Vacuum: (places) => [
     listing(places, places.prefix),
     uploads(places),
-    objects(places, ["GetObject"], [belowTable("log"), below("staging"), batchFiles("partitions")]),
+    objects(
+      places,
+      ["GetObject"],
+      [belowTable("log"), below("staging"), below("quarantine"), batchFiles("partitions")],
+    ),
     objects(places, ["GetObject", "PutObject"], [belowTable("checkpoints"), below("vacuum")]),
     objects(
       places,
       ["DeleteObject", "AbortMultipartUpload"],
       [
         below("batches"),
+        below("quarantine"),
         belowTable("checkpoints"),
         belowTable("data"),
         belowTable("log"),

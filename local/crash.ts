@@ -9,5 +9,6 @@ export function stepsUnlessCrashed(crash: AbortSignal, steps: RunSteps): RunStep
     write: (planned) => unlessCrashed(crash, steps.write(planned)),
     planStage: (planned) => unlessCrashed(crash, steps.planStage(planned)),
     finalize: (planned, failure) => unlessCrashed(crash, steps.finalize(planned, failure)),
+    recover: () => unlessCrashed(crash, steps.recover?.() ?? Promise.resolve()),
   };
 }

@@ -58,6 +58,11 @@ export class Home {
     return join(this.root, ".code");
   }
 
+  /** The log of a pipeline's runs. */
+  logPath(pipeline: string): string {
+    return join(this.root, "logs", `${pipeline}.log`);
+  }
+
   pipelineFolder(pipeline: string): string {
     return join(this.root, pipeline);
   }

@@ -22,6 +22,8 @@ export interface RunOptions {
    * `{}` uses the defaults of Spark. Absent if no task gets one.
    */
   readonly speculation?: Partial<SpeculationPolicy>;
+  /** True for a run that sends the quarantined rows again, in one batch. */
+  readonly retriesQuarantine?: boolean;
   /**
    * Interrupts the run. Running tasks stop and drop what they staged; finished tasks are kept for
    * the next run. A commit that has started is completed.

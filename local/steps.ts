@@ -65,10 +65,13 @@ export class LocalSteps implements RunSteps {
         leaseMilliseconds: LEASE_MILLISECONDS,
         prepare: async () => ({ limit: limitOf(policy), identity: await this.#identity() }),
         hasEnded: (owner) => hasEnded(options.home.ownersFolder, owner),
+        retriesQuarantine: options.retriesQuarantine === true,
         ...optional("code", code.digest),
       }),
     );
     if (planned !== undefined) this.#fence = planned.fence;
+    // A run with an interval keeps its lease, so no release tells that it has looked.
+    if (planned?.kind === "idle") await ports.ledger.recordIdle(planned.fence, ports.runtime.now());
     return planned;
   }
 
@@ -118,6 +121,13 @@ export class LocalSteps implements RunSteps {
       onStalled: (warning) => onEvent({ type: "warning", error: warning.toRecord() }),
     };
     return await finalize(sessions, ports, { run, failure: failure?.toRecord(), watching });
+  }
+
+  async recover(): Promise<void> {
+    const { sessions, ports } = this.#parts;
+    // The next plan makes a new reader.
+    await sessions.source.stop();
+    if (this.#fence !== undefined) await ports.ledger.release(this.#fence).catch(() => undefined);
   }
 
   /**

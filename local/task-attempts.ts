@@ -195,5 +195,11 @@ export class TaskAttempts {
 
 function retryEvent(error: MillraceError, delay: number): RunEvent & { readonly type: "retry" } {
   const cause = causeOf(error)?.split("\n")[0];
-  return { type: "retry", delay: Math.round(delay), error: error.toRecord(), ...optional("cause", cause) };
+  return {
+    type: "retry",
+    delay: Math.round(delay),
+    error: error.toRecord(),
+    ...optional("cause", cause),
+    ...optional("found", error.found),
+  };
 }

@@ -117,8 +117,8 @@ export function idleCost(): Lines {
 
 /** Dollars per month that a pipeline costs even without a batch. */
 export const FIXED_MONTH: Lines = {
-  "10 metrics": 10 * PRICES.customMetricMonth,
-  "7 alarms on 10 metrics": 10 * PRICES.alarmMetricMonth,
+  "11 metrics": 11 * PRICES.customMetricMonth,
+  "8 alarms on 11 metrics": 11 * PRICES.alarmMetricMonth,
   "1 dashboard": PRICES.dashboardMonth,
 };
 

@@ -1,4 +1,11 @@
 export type { Arrangement } from "./contract/arrangement.ts";
+export {
+  type BadContent,
+  BadRow,
+  type BadRowPolicy,
+  type BadRowSink,
+  type OnBadRow,
+} from "./contract/bad-rows.ts";
 export type { BatchIdentity, CommittedBatch } from "./contract/batch-identity.ts";
 export { DataSourceReader } from "./contract/batch-reader.ts";
 export {
@@ -26,9 +33,11 @@ export type {
   TaskContext,
 } from "./contract/context.ts";
 export { type CheckedDataSourceClass, DataSource, type DataSourceClass } from "./contract/data-source.ts";
+export type * as DdlTypes from "./contract/ddl/ddl-types.ts";
 export { parseDdl } from "./contract/ddl/parse.ts";
 export type { ErrorMeaning } from "./contract/error-codes/meaning.ts";
 export type { ERROR_CODES, ErrorCode } from "./contract/error-codes.ts";
+export type { ErrorOrigin } from "./contract/error-origin.ts";
 export {
   type ErrorLocation,
   type ErrorParts,
@@ -74,6 +83,7 @@ export type { Offset } from "./contract/offset.ts";
 export type { OptionsSchema } from "./contract/options/parse.ts";
 export {
   BatchPipeline,
+  type BatchSource,
   type Chooser,
   type Chosen,
   Pipeline,
@@ -82,9 +92,10 @@ export {
   type Read,
   type ReadStream,
   StreamPipeline,
+  type StreamSource,
 } from "./contract/pipeline.ts";
-export type { PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
-export type { Source } from "./contract/pipeline-source.ts";
+export type { PauseAfterAborts, PipelineDefinition, StallPolicy } from "./contract/pipeline-definition.ts";
+export type { Rows, Source, SourceFor, SourceKind } from "./contract/pipeline-source.ts";
 export {
   ReadAllAvailable,
   type ReadLimit,
@@ -104,6 +115,8 @@ export type {
   NotMatchedClause,
   RowCommand,
 } from "./contract/row-command.ts";
+export type { RowFunction, RowStep } from "./contract/row-steps.ts";
+export type { RowFor, RowLike, RowOf, RowWith } from "./contract/row-types.ts";
 export type { OutputMode, Overwrite } from "./contract/save-mode.ts";
 export type { SchemaLike } from "./contract/schema-like.ts";
 export {
@@ -115,6 +128,7 @@ export {
   type RowSource,
   SimpleDataSourceStreamReader,
   type SimpleRead,
+  type SupportsBadRows,
   type SupportsSetAside,
   type SupportsTriggerAvailableNow,
 } from "./contract/stream-reader.ts";

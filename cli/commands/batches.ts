@@ -1,4 +1,5 @@
 import { runtime } from "../../local/home.ts";
+import { type LoggedError, lastErrorOf } from "../../local/read-log.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { JsonValue } from "../../shared/contract/json.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
@@ -8,6 +9,8 @@ import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import type { RunningTask, Task } from "../../shared/engine/ports/tasks.ts";
 import { clipped, clippedText } from "../../shared/engine/progress.ts";
 import { batchTable, publicBatch } from "../render/batch.ts";
+import { errorFields } from "../render/batch-error.ts";
+import { fitTable } from "../render/fit-table.ts";
 import { publicRunning, publicTask, runningOf } from "../render/partition.ts";
 import { printable, printJson, printLine } from "../render/terminal.ts";
 import {
@@ -18,7 +21,6 @@ import {
   formatFields,
   formatOffset,
   formatRate,
-  formatTable,
   formatTime,
 } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
@@ -59,9 +61,12 @@ export async function batchCommand(
     const shown = { tasks: tasks.slice(0, flags.limit), running: running.slice(0, flags.limit) };
     const numbers = [...shown.tasks, ...shown.running].map(({ partition }) => partition);
     const values = await valuesOf(target.storeOf(name), batch, numbers);
-    const details = detailsOf(batch, tasks, shown, values, flags.limit);
+    const logPath = target.logPath(name);
+    const logged =
+      logPath === undefined || batch.error === undefined ? undefined : lastErrorOf(logPath, batchId);
+    const details = { ...detailsOf(batch, tasks, shown, values, flags.limit), log: logged ?? null };
     if (flags.json) printJson(details);
-    else printLine(describe(details));
+    else printLine(describe(details, logged));
   });
 }
 
@@ -128,7 +133,7 @@ function figuresOf({ rows, bytes, metrics }: ReturnType<typeof publicBatch>): [s
   return fields;
 }
 
-function describe(batch: ReturnType<typeof detailsOf>): string {
+function describe(batch: ReturnType<typeof detailsOf>, logged: LoggedError | undefined): string {
   const { error, finishedAt, tasks, running } = batch;
   const milliseconds = Date.parse(finishedAt ?? batch.plannedAt) - Date.parse(batch.plannedAt);
   const fields: [string, string][] = [
@@ -142,9 +147,7 @@ function describe(batch: ReturnType<typeof detailsOf>): string {
     fields.push(["finished", `${formatTime(finishedAt)}, after ${formatDuration(milliseconds)}`]);
   fields.push(...figuresOf(batch));
   if (batch.skipped !== null) fields.push(["skipped", describeAction(batch.skipped)]);
-  if (error !== null) fields.push(["error", `${error.code}: ${error.message}`]);
-  for (const { code, message } of error?.also ?? []) fields.push(["later", `${code}: ${message}`]);
-  if (error?.hint !== undefined) fields.push(["do", error.hint]);
+  if (error !== null) fields.push(...errorFields(error, logged));
   const partitions = `${batch.tasksDone} of ${batch.partitions}`;
   if (batch.exchanges !== null)
     fields.push(["exchanges", `${batch.exchanges.done} of ${batch.exchanges.count} done`]);
@@ -169,15 +172,16 @@ function andMore(text: string, more: number): string {
 type Details = ReturnType<typeof detailsOf>;
 
 function taskTable(tasks: Details["tasks"]): string {
-  return formatTable(
+  return fitTable(
     ["partition", "rows", "bytes", "time", "rows/s", "task attempt", "value"],
     tasks.map((task) => [...figureCells(task), formatValue(task.value)]),
+    { cut: ["value"], drop: ["rows/s"] },
   );
 }
 
 /** Formats the running tasks with their last reported progress. */
 function runningTable(running: Details["running"]): string {
-  return formatTable(
+  return fitTable(
     ["running", "rows", "bytes", "time", "rows/s", "task attempt", "waits for", "idle", "told", "value"],
     running.map((task) => [
       ...figureCells(task),
@@ -186,6 +190,7 @@ function runningTable(running: Details["running"]): string {
       `${formatDuration(task.ageMilliseconds)} ago`,
       formatValue(task.value),
     ]),
+    { cut: ["value"], drop: ["bytes", "task attempt", "rows/s"] },
   );
 }
 

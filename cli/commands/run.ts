@@ -1,15 +1,18 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { Home } from "../../local/home.ts";
-import { loadPipeline } from "../../local/load-pipeline.ts";
+import { Home, runtime } from "../../local/home.ts";
+import { RunLog, secretsOf } from "../../local/run-log.ts";
 import { run } from "../../local/runner.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
+import type { Pipeline } from "../../shared/contract/pipeline.ts";
 import { checkTrigger, type Trigger, triggerOf } from "../../shared/contract/trigger.ts";
-import type { Definition } from "../definitions.ts";
+import { type Definition, loadDefinition } from "../definitions.ts";
 import { EXIT } from "../exit-codes.ts";
+import { FailureHooks } from "../failure-hooks.ts";
+import { isWebhook } from "../flags.ts";
 import { Interruption } from "../interruption.ts";
 import { processGuard } from "../process-guard.ts";
-import { viewOf } from "../render/run-view.ts";
+import { type RunView, viewOf } from "../render/run-view.ts";
 import { reserveStdout } from "../render/terminal.ts";
 import { openStack, type TargetFlags } from "../targets/open.ts";
 import { findOnlyPipeline } from "../targets/target.ts";
@@ -23,6 +26,12 @@ export interface LocalRunFlags {
   readonly stallAfter?: string;
   readonly failStalled?: boolean;
   readonly json?: boolean;
+  /** True for a run that sends the quarantined rows again. */
+  readonly retriesQuarantine?: boolean;
+  /** False with `--no-log`. */
+  readonly log?: boolean;
+  readonly onFailure?: string;
+  readonly onFailureUrl?: string;
 }
 
 interface RunFlags extends LocalRunFlags, TargetFlags {
@@ -43,15 +52,11 @@ export async function runCommand(pipeline: string | undefined, flags: RunFlags):
     return await runDeployed(stack, found, { reason: "run", ...trigger }, flags);
   }
   if (pipeline === undefined) {
-    throw new MillraceError("USAGE", "missing required argument: the file that exports the pipeline", {
+    throw new MillraceError("USAGE", "missing required argument: the pipeline's file, or its name", {
       hint: "millrace run pipeline.ts, or for one that is deployed: millrace run --stack NAME",
     });
   }
-  return await runLocally(
-    async () => ({ pipeline: await loadPipeline(pipeline), entry: pipeline }),
-    asked,
-    flags,
-  );
+  return await runLocally(() => loadDefinition(new Home(flags.home), pipeline), asked, flags);
 }
 
 /** Runs a pipeline locally. Returns the exit code. */
@@ -60,15 +65,20 @@ export async function runLocally(
   trigger: Trigger | undefined,
   flags: LocalRunFlags,
 ): Promise<number> {
+  const home = new Home(flags.home);
+  const view = viewOf(flags);
+  const hooks = hooksOf(home, flags, view);
   const interruption = new Interruption("stopping: tasks are told to end; once more to leave at once");
   const restoreStdout = reserveStdout();
+  let log: RunLog | undefined;
   try {
     const { pipeline, entry } = await load();
-    const view = viewOf(flags);
+    hooks.pipeline = pipeline.name;
+    log = openLog(home, pipeline, flags, view);
     await run({
       pipeline,
       entry: resolve(entry),
-      home: new Home(flags.home),
+      home,
       trigger: triggerOf(pipeline, trigger),
       maxConcurrency: flags.maxConcurrency ?? availableParallelism(),
       maxAttempts: flags.maxAttempts,
@@ -77,15 +87,51 @@ export async function runLocally(
         ...(flags.stallAfter === undefined ? {} : { after: flags.stallAfter }),
         ...(flags.failStalled === undefined ? {} : { fail: flags.failStalled }),
       },
+      retriesQuarantine: flags.retriesQuarantine === true,
       signal: interruption.signal,
       crash: processGuard.signal,
-      onEvent: (event) => view.show(event),
+      onEvent(event) {
+        view.show(event);
+        log?.event(event);
+        hooks.event(event);
+      },
     });
+    await hooks.end();
     return interruption.exitCode ?? EXIT.ok;
+  } catch (error) {
+    log?.error(error);
+    await hooks.failed(error);
+    throw error;
   } finally {
     interruption.end();
     restoreStdout();
   }
+}
+
+function hooksOf(home: Home, flags: LocalRunFlags, view: RunView): FailureHooks {
+  const { MILLRACE_ON_FAILURE: command, MILLRACE_ON_FAILURE_URL: url } = runtime.env;
+  if (url !== undefined && !isWebhook(url)) {
+    throw new MillraceError("USAGE", "the environment variable MILLRACE_ON_FAILURE_URL is no URL", {
+      hint: "Set it to one that begins with https:// or http://, or unset it.",
+    });
+  }
+  return new FailureHooks({
+    home,
+    command: flags.onFailure ?? command,
+    url: flags.onFailureUrl ?? url,
+    onWarning: (error) => view.show({ type: "warning", error: error.toRecord() }),
+  });
+}
+
+/** Returns the log of the run, or `undefined` if it is turned off. */
+function openLog(home: Home, pipeline: Pipeline, flags: LocalRunFlags, view: RunView): RunLog | undefined {
+  if (flags.log === false || runtime.env["MILLRACE_LOG"] === "off") return undefined;
+  return new RunLog({
+    path: home.logPath(pipeline.name),
+    secrets: secretsOf(pipeline, runtime.env),
+    now: runtime.now,
+    onFailed: (error) => view.show({ type: "warning", error: error.toRecord() }),
+  });
 }
 
 function askedTrigger(flags: RunFlags): Trigger | undefined {

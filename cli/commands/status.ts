@@ -1,4 +1,5 @@
 import { runtime } from "../../local/home.ts";
+import type { ErrorRecord } from "../../shared/contract/errors.ts";
 import type { Batch, Head, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../shared/engine/ports/manual-operations.ts";
 import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
@@ -6,7 +7,7 @@ import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
 import { printJson, printLine } from "../render/terminal.ts";
-import { describeAction, formatFields, formatOffset } from "../render/text.ts";
+import { describeAction, formatFields, formatOffset, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
 
@@ -38,6 +39,10 @@ interface Status {
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
   /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
+  /** When a run last found that there is no new data. */
+  readonly nothingNewAt: string | null;
+  /** Why the last run could not plan a batch. */
+  readonly planFailure: { readonly at: string; readonly error: ErrorRecord } | null;
   readonly lastAction: ReturnType<typeof withIsoTime<JournalEntry>> | null;
   readonly incarnation: string | null;
   readonly epoch: number;
@@ -57,6 +62,8 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
     openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
+    nothingNewAt: head?.lastIdleAt === undefined ? null : new Date(head.lastIdleAt).toISOString(),
+    planFailure: head?.planFailure === undefined ? null : withIsoTime(head.planFailure),
     lastAction: lastAction === undefined ? null : withIsoTime(lastAction),
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
@@ -102,6 +109,12 @@ function describe(status: Status): string {
   if (openBatch !== null) lines.push(...openBatchLines(status.pipeline, openBatch));
   if (status.unacknowledgedBatchId !== null)
     lines.push(["to acknowledge", `batch ${status.unacknowledgedBatchId}: the next run tells the source`]);
+  if (status.nothingNewAt !== null) lines.push(["nothing new", `at ${formatTime(status.nothingNewAt)}`]);
+  if (status.planFailure !== null) {
+    const { at, error } = status.planFailure;
+    lines.push(["not planned", `at ${formatTime(at)}: ${error.code}: ${error.message}`]);
+    if (error.hint !== undefined) lines.push(["do", error.hint]);
+  }
   if (lastAction !== null)
     lines.push(["last action", `${lastAction.action} ${describeAction(lastAction)}${moved(lastAction)}`]);
   const runner = status.runner === null ? "" : ` (${status.runner})`;

@@ -1,5 +1,7 @@
 import type { Runtime } from "../../shared/contract/context.ts";
+import { optional } from "../../shared/contract/optional.ts";
 import type { Batch, Head, Ledger } from "../../shared/engine/ports/ledger.ts";
+import type { BatchProgress } from "../../shared/engine/ports/records.ts";
 import { partitionEvent, type RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { stageOf, stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import type { Task } from "../../shared/engine/ports/tasks.ts";
@@ -143,9 +145,11 @@ export class Follower {
   async #emitEnded(batch: Batch, state: "committed" | "aborted"): Promise<void> {
     this.#endedAttempt = attemptOf(batch);
     this.#emitWritten(batch, await this.#options.ledger.tasks(batch));
-    const { rows, bytes } = batch.progress ?? { rows: 0, bytes: 0 };
+    const { rows, bytes, bad: left }: BatchProgress = batch.progress ?? { rows: 0, bytes: 0 };
+    const bad = left && { rows: left.rows, isKept: left.key !== undefined };
     const milliseconds = elapsedBetween(batch.plannedAt, batch.finishedAt ?? batch.plannedAt);
-    this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, rows, bytes, milliseconds });
+    const figures = { rows, bytes, ...optional("bad", bad), milliseconds };
+    this.#options.onEvent({ type: "batch", ...rangeOf(batch), state, ...figures });
     const progress = progressOf(batch);
     if (progress !== undefined) this.#options.onEvent({ type: "batchProgress", progress });
     if (state === "aborted") return;

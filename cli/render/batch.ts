@@ -2,7 +2,15 @@ import type { Batch } from "../../shared/engine/ports/ledger.ts";
 import { rowsPerSecond } from "../../shared/engine/ports/progress.ts";
 import { progressOf } from "../../shared/engine/progress.ts";
 import { withIsoTime } from "../person.ts";
-import { formatBytes, formatCount, formatDuration, formatOffset, formatRate, formatTable } from "./text.ts";
+import { fitTable } from "./fit-table.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatOffset,
+  formatRate,
+  formatShortTime,
+} from "./text.ts";
 
 /** Returns a batch in the form that `--json` prints, without internal fields. */
 export function publicBatch(batch: Batch) {
@@ -17,6 +25,7 @@ export function publicBatch(batch: Batch) {
     exchanges: exchangesOf(batch),
     rows: batch.progress?.rows ?? null,
     bytes: batch.progress?.bytes ?? null,
+    badRows: badRowsOf(batch),
     metrics: batch.progress?.metrics ?? null,
     plannedAt: new Date(batch.plannedAt).toISOString(),
     finishedAt: batch.finishedAt === undefined ? null : new Date(batch.finishedAt).toISOString(),
@@ -26,6 +35,15 @@ export function publicBatch(batch: Batch) {
   };
 }
 
+/** How many rows were left out because they could not be written, and whether they are kept. */
+function badRowsOf({
+  progress,
+}: Batch): { readonly dropped: number } | { readonly quarantined: number } | null {
+  if (progress?.bad === undefined) return null;
+  const { rows, key } = progress.bad;
+  return key === undefined ? { dropped: rows } : { quarantined: rows };
+}
+
 /** How many exchanges of rows an attempt has before its tasks write, and how many are done. */
 function exchangesOf({ exchanges }: Batch): { readonly count: number; readonly done: number } | null {
   return exchanges === undefined ? null : { count: exchanges.count, done: exchanges.done };
@@ -33,21 +51,31 @@ function exchangesOf({ exchanges }: Batch): { readonly count: number; readonly d
 
 /** Formats batches as a table with one line per batch. */
 export function batchTable(batches: readonly Batch[]): string {
-  return formatTable(
-    ["batch", "from", "to", "partitions", "rows", "bytes", "time", "rows/s", "attempt", "state", "error"],
+  const hasRetries = batches.some(({ attempt }) => attempt > 1);
+  const hasErrors = batches.some(({ error }) => error !== undefined);
+  const only = <T>(condition: boolean, ...cells: T[]) => (condition ? cells : []);
+  return fitTable(
+    [
+      ...["batch", "started", "took", "from", "to", "partitions", "rows", "bytes", "rows/s"],
+      ...only(hasRetries, "tries"),
+      "state",
+      ...only(hasErrors, "error"),
+    ],
     batches.map((batch) => [
       String(batch.batchId),
+      formatShortTime(batch.plannedAt),
+      batch.finishedAt === undefined ? "-" : formatDuration(batch.finishedAt - batch.plannedAt),
       formatOffset(batch.start),
       formatOffset(batch.end),
       String(batch.tasks),
       batch.progress === undefined ? "-" : formatCount(batch.progress.rows),
       batch.progress === undefined ? "-" : formatBytes(batch.progress.bytes),
-      batch.finishedAt === undefined ? "-" : formatDuration(batch.finishedAt - batch.plannedAt),
       rateOf(batch),
-      String(batch.attempt),
+      ...only(hasRetries, String(batch.attempt)),
       batch.skipped === undefined ? batch.state : `${batch.state}, skipped`,
-      batch.error?.code ?? "",
+      ...only(hasErrors, batch.error?.code ?? ""),
     ]),
+    { cut: ["from", "to"], drop: ["rows/s", "partitions", "bytes", "from", "took"] },
   );
 }
 

@@ -11,6 +11,7 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
   ["attempt", "batch attempt"],
   ["attemptNumber", "task attempt"],
   ["row", "row"],
+  ["step", "step"],
   ["field", "field"],
   ["url", "URL"],
   ["status", "status"],
@@ -20,18 +21,22 @@ const PLACES: readonly (readonly [keyof ErrorLocation, string])[] = [
 /** Formats an error for people: message, value found, location, hint and cause. */
 export function formatError(thrown: unknown): Text {
   const error = known(thrown);
-  const where = PLACES.flatMap(([key, name]) =>
-    error.where[key] === undefined ? [] : [`${name} ${error.where[key]}`],
-  );
+  const where = describePlace(error.where);
   const lines = [`: ${error.message.replaceAll("\n", "\n  ")}`];
   if (error.found !== undefined) lines.push(`  found: ${printable(error.found)}`);
-  if (where.length > 0) lines.push(`  where: ${printable(where.join(", "))}`);
+  if (where !== "") lines.push(`  where: ${where}`);
   if (error.hint !== undefined) lines.push(`  do:    ${printable(error.hint)}`);
   const later = error.also.map((also) => [
     `\n  later: ${also.code}: ${printable(also.message)}`,
     causeText(also),
   ]);
   return [styled("red", `error ${error.code}`), lines.join("\n"), causeText(error), ...later];
+}
+
+/** Formats where an error happened: `partition 3, row 17`. */
+export function describePlace(where: ErrorLocation): string {
+  const places = PLACES.flatMap(([key, name]) => (where[key] === undefined ? [] : [`${name} ${where[key]}`]));
+  return printable(places.join(", "));
 }
 
 /** Returns an error of Millrace for any thrown value, with advice if the system is its cause. */

@@ -1,6 +1,14 @@
+import type { ErrorRecord } from "../../shared/contract/errors.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 import { printable, styled, type Text } from "./terminal.ts";
-import { describeAction, formatBytes, formatDuration, formatOffset, plural } from "./text.ts";
+import {
+  describeAction,
+  formatBytes,
+  formatDuration,
+  formatOffset,
+  formatTimeOfDay,
+  plural,
+} from "./text.ts";
 
 type Of<Type extends RunEvent["type"]> = Extract<RunEvent, { readonly type: Type }>;
 
@@ -28,8 +36,10 @@ export function describeEvent(event: RunEvent): Text | undefined {
       return describeBatch(event);
     case "idle":
       return event.targetExists ? "the target is there already: nothing was read or written" : "nothing new";
+    case "waiting":
+      return describeWaiting(event);
     case "paused":
-      return [styled("yellow", "paused"), ` ${describeAction(event)}: nothing is done until it is resumed`];
+      return describePaused(event);
     case "interrupted":
       return describeInterrupted(event);
     case "progress":
@@ -74,13 +84,36 @@ function describeWarning({ error }: Of<"warning">): Text {
   return [styled("yellow", `warning ${error.code}: `), printable(error.message), hint];
 }
 
-function describeBatch({ batchId, state, rows, bytes, milliseconds, metrics = {} }: Of<"batch">): Text {
+function describeWaiting({ error, cause, failures, at }: Of<"waiting">): Text {
+  const again = failures === 1 ? "" : ` (${plural(failures, "failure")} in a row)`;
+  return [describeFailure(error, cause), `\n  tries again at ${formatTimeOfDay(at)}${again}`];
+}
+
+function describeFailure({ code, message, hint }: ErrorRecord, cause: string | undefined): Text {
+  const what = cause === undefined ? message : `${message}: ${cause}`;
+  const advice = hint === undefined ? "" : `\n  ${printable(hint)}`;
+  return [styled("red", `failed ${code}: `), printable(what), advice];
+}
+
+function describePaused({ error, cause, ...pause }: Of<"paused">): Text {
+  const failure = error === undefined ? "" : [describeFailure(error, cause), "\n"];
+  const text = ` ${describeAction(pause)}: nothing is done until it is resumed`;
+  return [failure, styled("yellow", "paused"), text];
+}
+
+function describeBatch({ batchId, state, rows, bytes, bad, milliseconds, metrics = {} }: Of<"batch">): Text {
   const mark = styled(state === "committed" ? "green" : "red", state);
   const amount = `${plural(rows, "row")}, ${formatBytes(bytes)}`;
   const reported = Object.entries(metrics).map(
     ([name, value]) => `, ${printable(name)}: ${printable(value)}`,
   );
-  return [`batch ${batchId} `, mark, `: ${amount} in ${formatDuration(milliseconds)}${reported.join("")}`];
+  const left =
+    bad === undefined ? "" : `, ${plural(bad.rows, "bad row")} ${bad.isKept ? "in quarantine" : "dropped"}`;
+  return [
+    `batch ${batchId} `,
+    mark,
+    `: ${amount} in ${formatDuration(milliseconds)}${left}${reported.join("")}`,
+  ];
 }
 
 function describeInterrupted({ openBatchId }: Of<"interrupted">): string {

@@ -62,6 +62,11 @@ export function isTerminal(): boolean {
   return process.stdout.isTTY;
 }
 
+/** Number of characters in a line of the terminal, or 80 if stdout is none. */
+export function outputWidth(): number {
+  return process.stdout.columns ?? 80;
+}
+
 /** Prints one line of `--json`. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value));

@@ -34,6 +34,14 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
 }
 
+/** Formats how long ago something was: `12 s ago`, `5 m ago`, `3 h ago`, `2 d ago`. */
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} m ago`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
+}
+
 /** Formats an offset: only the value if it has a single field, otherwise JSON. */
 export function formatOffset(offset: Offset | undefined): string {
   if (offset === undefined) return "-";
@@ -47,6 +55,30 @@ export function formatOffset(offset: Offset | undefined): string {
 /** Formats a time: `2026-11-21 03:00:00Z`. */
 export function formatTime(time: number | string): string {
   return new Date(time).toISOString().replace(/T(.*)\.\d+Z/, " $1Z");
+}
+
+/** Formats the time of day where the command runs: `03:12:05`. */
+export function formatTimeOfDay(time: number): string {
+  return parts(new Date(time), "getHours", "getMinutes", "getSeconds").join(":");
+}
+
+/** Formats the day where the command runs: `2026-11-21`. */
+export function formatDay(time: number): string {
+  const date = new Date(time);
+  const [day] = parts(date, "getDate");
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${day}`;
+}
+
+function parts(
+  date: Date,
+  ...names: readonly ("getDate" | "getHours" | "getMinutes" | "getSeconds")[]
+): string[] {
+  return names.map((name) => String(date[name]()).padStart(2, "0"));
+}
+
+/** Formats a time without its year, for a table: `11-21 03:00:00Z`. */
+export function formatShortTime(time: number | string): string {
+  return formatTime(time).slice(5);
 }
 
 /** Formats an action: `by ann@desk at 2026-11-21 03:00:00Z (the source is down)`. */

@@ -47,7 +47,8 @@ export async function stackTarget(name: string): Promise<StackTarget> {
  * An execution's lease is free when the execution has ended. A lease that this process claims is
  * free only when it expires.
  */
-const AWS: Pick<Target, "hasEnded" | "claim" | "close"> = {
+const AWS: Pick<Target, "hasEnded" | "claim" | "close" | "logPath"> = {
+  logPath: () => undefined,
   hasEnded: (owner) => hasEnded(new SFNClient({ requestHandler: requestLimits() }), owner),
   claim: (description) => ({ owner: { id: runtime.newId(), description }, end: () => undefined }),
   close: () => undefined,

@@ -10,6 +10,7 @@ export async function homeTarget(folder: string): Promise<Target> {
   return {
     ...ledgerTarget(ledger, `in ${home.root}`),
     storeOf: (pipeline) => new DirectoryStore(home.pipelineFolder(pipeline), home.rights),
+    logPath: (pipeline) => home.logPath(pipeline),
     hasEnded: (owner) => hasEnded(home.ownersFolder, owner),
     claim(description) {
       const lock = new OwnerLock(home.ownersFolder, runtime.newId(), description);

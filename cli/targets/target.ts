@@ -15,6 +15,8 @@ export interface Target {
   ledgerOf(pipeline: string): Promise<Ledger | undefined>;
   /** Returns the store of a pipeline, or `undefined` if the target does not know it. */
   storeOf(pipeline: string): ObjectStore | undefined;
+  /** Returns the log of a pipeline's runs, or `undefined` if they do not run on this machine. */
+  logPath(pipeline: string): string | undefined;
   /** Returns true if the owner of a lease has certainly ended. */
   hasEnded(owner: Owner): Promise<boolean>;
   /** Makes this process an owner of leases until `end` is called. */

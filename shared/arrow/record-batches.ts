@@ -1,4 +1,5 @@
 import { RecordBatch, type Schema, type Table } from "apache-arrow";
+import { BadRow, type BadRowSink } from "../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
@@ -7,19 +8,23 @@ import type { LeftOutFields } from "./left-out.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
+/** Takes a row that does not fit, so that the others go on. `error.where.row` has its number. */
+export type OnMisfit = (error: MillraceError, row: unknown) => void;
+
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
- * batches; record batches and tables are passed on after a check of their schema. Throws
- * `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`. `leftOut`
- * collects the fields of objects that the schema lacks.
+ * batches; record batches and tables are passed on after a check of their schema. Rows that do not
+ * fit go to `badRows` if it is given, and the names of fields that the schema lacks to `leftOut`.
+ * Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
+  badRows?: BadRowSink,
   leftOut?: LeftOutFields,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const collector = new BatchCollector(schema, where, leftOut);
+  const collector = new BatchCollector(schema, where, badRows, leftOut);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
     for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
@@ -67,14 +72,20 @@ class BatchCollector {
   readonly #rows: RowCollector;
   readonly #leftOut: LeftOutFields | undefined;
   readonly #names: ReadonlySet<string>;
+  readonly #onMisfit: OnMisfit | undefined;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
 
-  constructor(schema: Schema, where: ErrorLocation, leftOut: LeftOutFields | undefined) {
+  constructor(
+    schema: Schema,
+    where: ErrorLocation,
+    badRows: BadRowSink | undefined,
+    leftOut: LeftOutFields | undefined,
+  ) {
     this.#schema = schema;
     this.#where = where;
-    this.#rows = new RowCollector(schema, where);
+    this.#rows = new RowCollector(schema, where, badRows);
     this.#leftOut = leftOut;
     this.#names = new Set(schema.fields.map(({ name }) => name));
   }
@@ -84,13 +95,23 @@ class BatchCollector {
     if (isPlainRow(item)) this.#addRow(item);
     else if (isTable(item)) this.#addTable(item);
     else if (isRecordBatch(item)) this.#addRecordBatch(item, `record batch ${++this.#itemCount}`);
+    else if (BadRow.is(item)) this.#addBadRow(item);
     else this.#addRow(item);
     return this.#ready.length > 0;
   }
 
   #addRow(row: unknown): void {
-    this.#rows.append(row);
-    if (!Array.isArray(row)) this.#leftOut?.look(row as object, this.#names);
+    if (this.#onMisfit === undefined) this.#rows.append(row);
+    else {
+      const error = this.#rows.tryAppend(row);
+      if (error !== undefined) this.#onMisfit(error, row);
+    }
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) this.#leftOut?.look(row, this.#names);
+    if (this.#rows.isFull) this.flush();
+  }
+
+  #addBadRow({ error, content }: BadRow): void {
+    this.#rows.reject(error.with({ where: this.#where }), { raw: content });
     if (this.#rows.isFull) this.flush();
   }
 
@@ -110,7 +131,9 @@ class BatchCollector {
 
   /** Finishes the record batch of the rows collected so far. */
   flush(): void {
-    if (this.#rows.pending > 0) this.#ready.push(this.#rows.flush());
+    if (this.#rows.pending === 0) return;
+    const batch = this.#rows.flush();
+    if (batch.numRows > 0) this.#ready.push(batch);
   }
 
   take(): readonly RecordBatch[] {

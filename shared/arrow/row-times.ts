@@ -35,6 +35,12 @@ export function formatDateMillis(millis: bigint): string {
 }
 
 export function formatTimestamp(type: Pick<Timestamp, "unit" | "timezone">, value: bigint): string {
+  const micros = Number(value);
+  // Most times are of this kind. Without bigints they take a third of the time.
+  if (type.unit === TimeUnit.MICROSECOND && Number.isSafeInteger(micros) && micros % 1000 === 0) {
+    const text = new Date(micros / 1000).toISOString();
+    return type.timezone ? text : text.slice(0, -1);
+  }
   const { parts } = FRACTIONS[type.unit];
   const fraction = ((value % parts) + parts) % parts;
   const date = new Date(Number((value - fraction) / parts) * 1000);

@@ -14,6 +14,7 @@ export const METRIC = {
   batchesCommitted: "BatchesCommitted",
   bytes: "Bytes",
   partitions: "Partitions",
+  pipelinePaused: "PipelinePaused",
   progress: "Progress",
   rows: "Rows",
   stalledPartitions: "StalledPartitions",
@@ -34,7 +35,7 @@ export const POWERTOOLS = {
 } as const;
 
 /** Log messages that the description of an alarm tells people to search for. */
-export const LOG_MESSAGE = { stalled: "stalled" } as const;
+export const LOG_MESSAGE = { paused: "paused", stalled: "stalled" } as const;
 
 /** Prefix of every error name that a function throws itself. Errors without it come from Lambda. */
 export const STEP_ERROR_PREFIX = "Millrace.";

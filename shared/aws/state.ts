@@ -13,6 +13,8 @@ export interface ExecutionInput {
   readonly trigger?: "once" | "availableNow" | undefined;
   /** Why the execution was started. Only people read it. */
   readonly reason?: string | undefined;
+  /** True for an execution that sends the quarantined rows again, in one batch. */
+  readonly retryQuarantine?: boolean | undefined;
   /** The end that the reader fixed earlier in this `availableNow` run. */
   readonly target?: JsonValue | undefined;
   /** Approximate number of events in the history of the execution so far. */

@@ -1,3 +1,4 @@
+import type { BadRowSink } from "./bad-rows.ts";
 import type { BatchIdentity } from "./batch-identity.ts";
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore, StoreAccess } from "./object-store.ts";
@@ -132,4 +133,9 @@ export interface TaskContext extends SinkContext {
    * objects.
    */
   leftOut?(names: readonly string[], rows: number): void;
+  /**
+   * Takes rows that cannot be written, if the pipeline lets a task leave them out. A reader that
+   * yields rows need not use it: it yields a `BadRow`.
+   */
+  readonly badRows?: BadRowSink;
 }

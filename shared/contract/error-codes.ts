@@ -13,7 +13,7 @@ import { LEDGER_AND_STORE, SINK, SOURCE, TASKS } from "./error-codes/engine.ts";
 import { ICEBERG } from "./error-codes/iceberg.ts";
 import type { ErrorMeaning } from "./error-codes/meaning.ts";
 import { CHANGES } from "./error-codes/rows.ts";
-import { KIT, SINK_TRAPS, SOURCE_TRAPS } from "./error-codes/testing.ts";
+import { KIT, SINK_TRAPS, SOURCE_TRAPS, STEP_TRAPS } from "./error-codes/testing.ts";
 import { USER_CODE } from "./error-codes/user-code.ts";
 
 /**
@@ -40,6 +40,7 @@ export const ERROR_SECTIONS = {
   "On AWS": ON_AWS,
   "`millrace/testing`": KIT,
   "Traps of a source": SOURCE_TRAPS,
+  "Traps of steps": STEP_TRAPS,
   "Traps of a sink": SINK_TRAPS,
 } as const;
 

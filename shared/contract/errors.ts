@@ -1,4 +1,5 @@
 import type { ErrorCode } from "./error-codes.ts";
+import { type ErrorOrigin, originOf } from "./error-origin.ts";
 import { kindOf } from "./json.ts";
 
 /** Where an error happened. Every field that is known is set. */
@@ -15,6 +16,8 @@ export interface ErrorLocation {
   readonly attemptNumber?: number;
   /** Number of the row in its partition, from 1. */
   readonly row?: number;
+  /** The step that changes rows: its number, from 1, and its name, such as `2 map(clean)`. */
+  readonly step?: string;
   /** Name of the field. For a nested value it includes the path, such as `tags[2]`. */
   readonly field?: string;
   /** URL without credentials, and without query parameters that came from environment variables. */
@@ -40,6 +43,8 @@ export interface MillraceErrorOptions {
   readonly found?: string | undefined;
   /** The error that caused this one, if any. */
   readonly cause?: unknown;
+  /** Where the cause came from, without its words. Default: taken from `cause`. */
+  readonly origin?: ErrorOrigin | undefined;
   /** Errors that came after this one, for example from cleaning up. This one is the first cause. */
   readonly also?: readonly ErrorParts[] | undefined;
 }
@@ -54,6 +59,10 @@ export interface ErrorRecord {
   readonly where: ErrorLocation;
   /** What the user should do. */
   readonly hint?: string;
+  /** True if the same call may succeed later. */
+  readonly retryable?: true;
+  /** Where an error came from that Millrace did not raise. */
+  readonly origin?: ErrorOrigin;
   /** Errors that came after this one, for example from cleaning up. */
   readonly also?: readonly ErrorRecord[];
 }
@@ -86,6 +95,8 @@ export class MillraceError extends Error {
   readonly retryable: boolean;
   /** The offending value, shortened. It is only shown in the terminal. */
   readonly found: string | undefined;
+  /** Where the cause came from, without its words. */
+  readonly origin: ErrorOrigin | undefined;
   /** Errors that came after this one, for example from cleaning up. */
   readonly also: readonly ErrorParts[];
   /**
@@ -102,6 +113,7 @@ export class MillraceError extends Error {
     this.hint = options.hint;
     this.retryable = options.retryable ?? false;
     this.found = options.found;
+    this.origin = options.origin ?? (MillraceError.is(options.cause) ? undefined : originOf(options.cause));
     this.also = options.also ?? [];
   }
 
@@ -137,20 +149,30 @@ export class MillraceError extends Error {
   }
 }
 
-function recordOf({ code, message, where = {}, hint, also = [] }: ErrorParts): ErrorRecord {
+function recordOf({
+  code,
+  message,
+  where = {},
+  hint,
+  retryable,
+  origin,
+  also = [],
+}: ErrorParts): ErrorRecord {
   return {
     code,
     message,
     where,
     ...(hint === undefined ? {} : { hint }),
+    ...(retryable === true ? { retryable } : {}),
+    ...(origin === undefined ? {} : { origin }),
     ...(also.length === 0 ? {} : { also: also.map(recordOf) }),
   };
 }
 
 /** Returns all parts of an error, from which `MillraceError.from` can rebuild it. */
 export function partsOf(error: MillraceError): ErrorParts {
-  const { code, message, where, hint, retryable, found, cause, stack, also } = error;
-  return { code, message, where, hint, retryable, found, cause, stack, also };
+  const { code, message, where, hint, retryable, found, cause, origin, stack, also } = error;
+  return { code, message, where, hint, retryable, found, cause, origin, stack, also };
 }
 
 /**
@@ -172,7 +194,7 @@ export function toMillraceError(
   return new MillraceError(code, `${doing}: ${classNameOf(thrown)}`, {
     where,
     retryable: retryable || saysRetryable,
-    hint: "Its own message is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows.",
+    hint: "Its own message is below, or in the log of the run: the ledger does not keep it, for it may quote rows.",
     cause: thrown,
   });
 }

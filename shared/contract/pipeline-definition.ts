@@ -1,3 +1,4 @@
+import type { BadRowPolicy } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { MergeStream } from "./merge-stream.ts";
@@ -16,6 +17,9 @@ export interface StallPolicy {
   /** If true, the task fails and is retried. If false, the stall is only reported. */
   readonly fail: boolean;
 }
+
+/** After how many aborts of one batch a pipeline is paused. */
+export type PauseAfterAborts = number | "never";
 
 /** All settings of a pipeline. */
 export interface PipelineDefinition {
@@ -39,6 +43,10 @@ export interface PipelineDefinition {
   readonly command?: RowCommand;
   /** What the sink does if the rows have other columns than its table. Absent: its own default. */
   readonly schemaChange?: OnSchemaChange;
+  /** What happens to rows that cannot be written. Absent: the batch fails. */
+  readonly badRows?: BadRowPolicy;
   /** The policy set by `.stallAfter()`. */
   readonly stall?: StallPolicy;
+  /** The number set by `.pauseAfterAborts()`. */
+  readonly pausesAfter?: PauseAfterAborts;
 }

@@ -1,13 +1,14 @@
+import { type BadRowPolicy, checkOnBadRow, type OnBadRow } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
 import type { CheckedDataSourceClass, DataSourceClass } from "./data-source.ts";
 import { parseDuration } from "./duration.ts";
-import { MillraceError } from "./errors.ts";
-import { checkFilter, conjunctsOf, type Filter } from "./filters.ts";
+import { MillraceError, show } from "./errors.ts";
+import type { Filter } from "./filters.ts";
 import { checkMergeStream, type MergeStream, type MergeStreamOptions } from "./merge-stream.ts";
 import { mergeOptions } from "./options/names.ts";
-import type { PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
-import { Source, withOptions } from "./pipeline-source.ts";
+import type { PauseAfterAborts, PipelineDefinition, StallPolicy } from "./pipeline-definition.ts";
+import { Source, type SourceKind, withOptions } from "./pipeline-source.ts";
 import { findDataSource } from "./registry.ts";
 import type { RowCommand } from "./row-command.ts";
 import {
@@ -19,6 +20,7 @@ import {
   refuseSecondVerb,
 } from "./save-mode.ts";
 import { checkOnSchemaChange } from "./schema-change.ts";
+import type { NamedRow } from "./stream-reader.ts";
 import { TableTarget } from "./table-target.ts";
 import { checkTrigger, type Trigger } from "./trigger.ts";
 import type { Predicate } from "./write/predicates.ts";
@@ -33,7 +35,9 @@ const SETTINGS: ReadonlySet<string> = new Set<keyof PipelineDefinition>([
   "mergesStream",
   "command",
   "schemaChange",
+  "badRows",
   "stall",
+  "pausesAfter",
 ]);
 
 const SHORTEST_STALL_MILLISECONDS = 1000;
@@ -69,11 +73,15 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly command?: RowCommand;
   /** The choice set by `.onSchemaChange()`. Absent: the sink's own default. */
   readonly schemaChange?: OnSchemaChange;
+  /** The choice set by `.onBadRow()`. Absent: a bad row fails the batch. */
+  readonly badRows?: BadRowPolicy;
   /**
    * The policy set by `.stallAfter()`. A pipeline without one reports partitions that stall for 5
    * minutes.
    */
   readonly stall?: StallPolicy;
+  /** The number set by `.pauseAfterAborts()`. A pipeline without one is paused after 10 aborts. */
+  readonly pausesAfter?: PauseAfterAborts;
   /**
    * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
    */
@@ -117,12 +125,32 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   }
 
   /**
+   * Sets what happens to a row that cannot be written because it does not fit its schema. `fail`,
+   * the default, aborts the batch. `drop` leaves the row out and counts it. `quarantine` keeps it
+   * beside the batch with its reason: see `millrace quarantine`. A batch with more than `max` bad
+   * rows fails. Guide: docs/bad-rows.md. Throws `ON_BAD_ROW_INVALID`.
+   */
+  onBadRow(policy: OnBadRow, options: { readonly max?: number } = {}): this {
+    return this.with({ badRows: checkOnBadRow(policy, options) });
+  }
+
+  /**
    * Reports a partition as stalled if the source delivers no row, or the sink accepts none, for
    * this long. With `fail: true` the task then fails and is retried. The default is to report after
    * 5 minutes. Throws `DURATION_INVALID`.
    */
   stallAfter(after: string, { fail = false }: { readonly fail?: boolean } = {}): this {
     return this.with({ stall: checkStall({ after, fail }) });
+  }
+
+  /**
+   * Pauses the pipeline when one batch was aborted so many times by errors that will not pass, such
+   * as a row that does not fit the schema. Errors that may pass, such as an outage, never count.
+   * Aborts count anew for other code, and after `millrace resume`. The default is 10. Throws
+   * `PAUSE_AFTER_ABORTS_INVALID`.
+   */
+  pauseAfterAborts(aborts: PauseAfterAborts): this {
+    return this.with({ pausesAfter: checkPauseAfterAborts(aborts) });
   }
 
   /** Returns a copy of the pipeline with these settings changed. */
@@ -204,8 +232,32 @@ export class BatchPipeline<SinkOptions extends object = never> extends Pipeline<
   }
 }
 
+/** The kind of a stream's source. */
+export interface StreamSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? ReadStream<this["options"], this["row"]>
+      : never
+    : never;
+}
+
+/** The kind of a batch's source. */
+export interface BatchSource extends SourceKind {
+  /** The type of the source. */
+  readonly source: this["options"] extends object
+    ? this["row"] extends NamedRow
+      ? Read<this["options"], this["row"]>
+      : never
+    : never;
+}
+
 /** The source of a stream pipeline. (Spark: `DataStreamReader`.) */
-export class ReadStream<Options extends object> extends Source<Options> {
+export class ReadStream<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  StreamSource
+> {
   /** Returns a chooser for the sink of the stream. (Spark: `DataFrame.writeStream`.) */
   get writeStream(): Chooser<"stream"> {
     return new Chooser((sink) => new StreamPipeline<never>({ name: this.name, source: this.source, sink }));
@@ -213,16 +265,15 @@ export class ReadStream<Options extends object> extends Source<Options> {
 }
 
 /** The source of a batch pipeline. (Spark: `DataFrameReader`.) */
-export class Read<Options extends object> extends Source<Options> {
-  /**
-   * Keeps only rows for which all these filters hold, in addition to filters set before. The source
-   * applies the filters that it supports, and Millrace applies the others. (Spark:
-   * `DataFrame.filter`.) Throws `FILTER_INVALID`.
-   */
-  filter(...filters: readonly Filter[]): this {
-    return this.with({
-      filters: [...(this.source.filters ?? []), ...filters.map(checkFilter).flatMap(conjunctsOf)],
-    });
+export class Read<Options extends object, R extends NamedRow = NamedRow> extends Source<
+  Options,
+  R,
+  BatchSource
+> {
+  /** Adds filters. Those before any step are pushed to the source. */
+  protected override keep(filters: readonly Filter[]): this {
+    if (this.source.steps !== undefined) return super.keep(filters);
+    return this.with({ filters: [...(this.source.filters ?? []), ...filters] });
   }
 
   /** Returns a chooser for the sink of the batch. (Spark: `DataFrame.write`.) */
@@ -313,6 +364,17 @@ export function pipeline(name: string): PipelineStart {
       });
     },
   };
+}
+
+function checkPauseAfterAborts(aborts: PauseAfterAborts): PauseAfterAborts {
+  if (aborts === "never" || (Number.isSafeInteger(aborts) && aborts > 0)) return aborts;
+  throw new MillraceError(
+    "PAUSE_AFTER_ABORTS_INVALID",
+    `a pipeline cannot be paused after ${show(aborts)} aborts`,
+    {
+      hint: 'Give a whole number from 1 on, or "never".',
+    },
+  );
 }
 
 /** Returns `stall` if its duration is valid and at least 1 second. Throws `DURATION_INVALID`. */

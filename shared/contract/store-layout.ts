@@ -7,6 +7,8 @@
 export const STORE_FOLDER = {
   /** The engine's files of each batch. */
   batches: "batches",
+  /** Rows that could not be written, and are kept. */
+  quarantine: "quarantine",
   /** Data that a source keeps between batches. */
   source: "source",
   /** Files that tasks stage for sinks that have no storage of their own. */

@@ -1,4 +1,5 @@
 import type { RecordBatch, Table } from "apache-arrow";
+import type { BadRow } from "./bad-rows.ts";
 import type { TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
 import type { Offset } from "./offset.ts";
@@ -8,10 +9,12 @@ import { ReadAllAvailable, type ReadLimit } from "./read-limit.ts";
 export type Awaitable<T> = T | PromiseLike<T>;
 
 /**
- * Rows, Arrow record batches or Arrow tables, in any mixture. Async iterables are read as they
- * arrive.
+ * Rows, Arrow record batches or Arrow tables, in any mixture; and a `BadRow` for what cannot be
+ * read. Async iterables are read as they arrive.
  */
-export type RowSource = AsyncIterable<Row | RecordBatch | Table> | Iterable<Row | RecordBatch | Table>;
+export type RowSource =
+  | AsyncIterable<Row | BadRow | RecordBatch | Table>
+  | Iterable<Row | BadRow | RecordBatch | Table>;
 
 /** A row as an object, keyed by field name. */
 export type NamedRow = { readonly [field: string]: unknown };
@@ -138,6 +141,15 @@ export interface SupportsSetAside<O extends object = Offset> {
    * called again.
    */
   setAside(start: O, end: O): Awaitable<string>;
+}
+
+/**
+ * A reader that can make rows of what it yielded as `BadRow`s, after a fix of its options, its
+ * schema or its code.
+ */
+export interface SupportsBadRows {
+  /** Returns the rows of these contents. What still cannot be read is a `BadRow` again. */
+  readBadRows(contents: readonly unknown[], task: TaskContext): Awaitable<RowSource>;
 }
 
 /**

@@ -131,7 +131,10 @@ export interface SupportsNewestBatch {
   newestBatch(context: NewestBatchContext): Awaitable<CommittedBatch | undefined>;
 }
 
-/** A writer or a table that can tell before a batch is planned that its commit cannot succeed. */
+/**
+ * A writer or a table that can tell, before a batch is planned, that its commit could not
+ * succeed.
+ */
 export interface SupportsTargetCheck {
   /**
    * Throws if the target cannot be written: it cannot be reached, or does not take rows of the

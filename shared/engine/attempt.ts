@@ -1,4 +1,5 @@
 import { MillraceError } from "../contract/errors.ts";
+import { optional } from "../contract/optional.ts";
 import { batchLocation } from "./messages.ts";
 import { tasksOfPlan } from "./plan-tasks.ts";
 import type { Batch, BatchRun, Outcome } from "./ports/ledger.ts";
@@ -6,6 +7,7 @@ import type { BatchProgress } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { isBeforeWrite } from "./ports/stages.ts";
 import type { Task } from "./ports/tasks.ts";
+import type { Sessions } from "./sessions/open-sessions.ts";
 import type { WrittenRows } from "./sessions/sink-write.ts";
 
 /** Returns the batch of a run. Throws `RUN_IS_STALE` if the run is over. */
@@ -43,6 +45,27 @@ function sumOf(tasks: readonly Task[], figure: "rows" | "bytes"): number {
   return tasks.reduce((sum, task) => sum + task[figure], 0);
 }
 
+/**
+ * Returns how many rows the source delivered. If the rows were exchanged, other tasks than those
+ * that wrote have read them. Empty without steps, because the sink received the same rows then.
+ */
+export async function rowsReadOf(
+  { pipeline }: Pick<Sessions, "pipeline">,
+  { ledger }: Ports,
+  run: BatchRun,
+  { exchanges }: Batch,
+  writers: readonly Task[],
+): Promise<Pick<BatchProgress, "rowsRead">> {
+  if (pipeline.source.steps === undefined) return {};
+  const readers = exchanges === undefined ? writers : await tasksOfPlan(ledger, { ...run, stage: 0 });
+  return optional("rowsRead", rowsReadBy(readers));
+}
+
+function rowsReadBy(tasks: readonly Task[]): number | undefined {
+  if (tasks.every((task) => task.rowsRead === undefined)) return undefined;
+  return tasks.reduce((sum, { rows, rowsRead = rows }) => sum + rowsRead, 0);
+}
+
 /** Returns what the tasks wrote. */
 export function writtenBy(tasks: readonly Task[]): WrittenRows {
   return { rows: sumOf(tasks, "rows"), counts: countsOf(tasks) };
@@ -60,7 +83,7 @@ function countsOf(tasks: readonly Task[]): Readonly<Record<string, number>> {
 export function outcomeOf(
   ports: Ports,
   tasks: readonly Task[],
-  further: Pick<BatchProgress, "trigger" | "metrics"> = {},
+  further: Omit<BatchProgress, "rows" | "bytes"> = {},
 ): Pick<Outcome, "progress" | "now"> {
   return {
     progress: {

@@ -38,18 +38,49 @@ function withWayOut(error: MillraceError, batch: Batch): MillraceError {
 }
 
 /**
- * Returns the schema with which the batch was planned, or the source's current one if that is gone.
- * It is for calls of the sink and the source that write no rows.
+ * Returns the schema of the source's own rows with which the batch was planned. Throws
+ * `PARTITIONS_MISSING` if only the partitions file has it and that is gone.
+ */
+export async function sourceSchemaOf(
+  { pipeline }: Pick<Sessions, "pipeline">,
+  ports: Pick<Ports, "store">,
+  batch: Batch,
+): Promise<Schema> {
+  if (pipeline.source.steps === undefined) return await schemaOf(ports, batch);
+  try {
+    const { schema, sourceSchema } = await readPlanHeader(ports.store, batch.partitionsKey);
+    return sourceSchema ?? schema;
+  } catch (error) {
+    throw MillraceError.is(error) ? withWayOut(error, batch) : error;
+  }
+}
+
+/**
+ * Returns the schema with which the batch was planned, or the current one if that is gone. It is
+ * for calls of the sink and the source that write no rows.
  */
 export async function schemaOrCurrent(
   { source }: Pick<Sessions, "source">,
   ports: Pick<Ports, "store">,
   batch: Batch,
 ): Promise<Schema> {
+  return await unlessMissing(schemaOf(ports, batch), () => source.schema());
+}
+
+/** Like `schemaOrCurrent`, for the source's own rows. */
+export async function sourceSchemaOrCurrent(
+  sessions: Pick<Sessions, "source" | "pipeline">,
+  ports: Pick<Ports, "store">,
+  batch: Batch,
+): Promise<Schema> {
+  return await unlessMissing(sourceSchemaOf(sessions, ports, batch), () => sessions.source.sourceSchema());
+}
+
+async function unlessMissing(recorded: Promise<Schema>, current: () => Promise<Schema>): Promise<Schema> {
   try {
-    return await schemaOf(ports, batch);
+    return await recorded;
   } catch (error) {
-    if (MillraceError.is(error) && error.code === "PARTITIONS_MISSING") return await source.schema();
+    if (MillraceError.is(error) && error.code === "PARTITIONS_MISSING") return await current();
     throw error;
   }
 }

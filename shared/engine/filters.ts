@@ -2,6 +2,7 @@ import type { RecordBatch, Schema } from "apache-arrow";
 import { filterMatcher } from "../arrow/predicates/row-matcher.ts";
 import { toRecordBatches } from "../arrow/record-batches.ts";
 import { takeRows } from "../arrow/take.ts";
+import type { BadRowSink } from "../contract/bad-rows.ts";
 import type { ErrorLocation } from "../contract/errors.ts";
 import type { Filter } from "../contract/filters.ts";
 import type { RowSource } from "../contract/stream-reader.ts";
@@ -15,9 +16,10 @@ export async function* filterRows(
   rows: RowSource,
   filters: readonly Filter[],
   where: ErrorLocation,
+  badRows?: BadRowSink,
 ): AsyncGenerator<RecordBatch> {
   const matcher = filterMatcher(schema, filters);
-  for await (const batch of toRecordBatches(schema, rows, where)) {
+  for await (const batch of toRecordBatches(schema, rows, where, badRows)) {
     const { matching, others } = matcher.split(batch);
     if (others.length === 0) yield batch;
     else if (matching.length > 0) yield takeRows(batch, matching);

@@ -2,26 +2,37 @@ import type { Schema } from "apache-arrow";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
-import { missingTasks, outcomeOf, readBatch, sameAttempt, writersOf, writtenBy } from "./attempt.ts";
-import { schemaOf, schemaOrCurrent } from "./batch-schema.ts";
+import {
+  missingTasks,
+  outcomeOf,
+  readBatch,
+  rowsReadOf,
+  sameAttempt,
+  writersOf,
+  writtenBy,
+} from "./attempt.ts";
+import { badRowsOfBatch, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
+import { schemaOf, schemaOrCurrent, sourceSchemaOf } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
 import { besides, isLost, withSuppressed } from "./first-cause.ts";
+import { lastingFailureOf } from "./lasting-failure.ts";
 import { batchLocation, type MessagesRead, messagesOf } from "./messages.ts";
 import type { Batch, BatchRun, Decision, Fence, Outcome } from "./ports/ledger.ts";
-import type { BatchProgress } from "./ports/records.ts";
+import type { Pause } from "./ports/manual-operations.ts";
 import { fenced, isHeldBy } from "./ports/refusals.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { isBeforeWrite } from "./ports/stages.ts";
 import type { BatchState } from "./ports/states.ts";
 import type { Task } from "./ports/tasks.ts";
+import { pauseBy } from "./ports/transitions.ts";
 import { triggerProgressOf } from "./progress.ts";
 import { transitionOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { SinkWrite } from "./sessions/sink-write.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
-import { metricValues, shownMetrics } from "./write-metrics.ts";
+import { reportMetrics } from "./write-metrics.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -36,6 +47,8 @@ export interface FinalizeResult {
   readonly batch: Batch;
   /** The error of the sink because of which the batch was aborted. */
   readonly failure?: MillraceError;
+  /** Present if the abort has paused the pipeline. */
+  readonly paused?: Pause;
   /**
    * The error of the source's `commit(end)`. The batch is committed anyway, and the next run calls
    * `commit(end)` again before it does anything else.
@@ -72,6 +85,8 @@ interface AttemptState {
   readonly failure?: MillraceError;
   /** Why the sink could not report its metrics. */
   readonly unreported?: MillraceError;
+  /** The pause that came with the abort. */
+  readonly paused?: Pause;
 }
 
 /** Handles a batch in one state. Returns the next state, or the result of `finalize`. */
@@ -89,7 +104,9 @@ const STEPS: Readonly<Record<BatchState, Step>> = {
   committing: commitBatch,
   aborting: abortBatch,
   committed: acknowledgeToSource,
-  aborted: async (_, { batch, failure }) => ({ end: failure === undefined ? { batch } : { batch, failure } }),
+  aborted: async (_, { batch, failure, paused }) => ({
+    end: { batch, ...optional("failure", failure), ...optional("paused", paused) },
+  }),
 };
 
 /**
@@ -152,8 +169,11 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
   const write = await (isComplete ? writeOf(finalizer, batch) : currentWriteOf(finalizer, batch));
   const messages = isComplete ? await readChecked(finalizer, attempt, write) : undefined;
+  const bad = isComplete ? await badRowsOfBatch(finalizer.ports, batch, tasks) : [];
+  const lossOrBad =
+    lossOf(messages?.lost ?? []) ?? tooManyOf(bad, finalizer.sessions.pipeline.badRows, batch);
   const found = isComplete
-    ? lossOf(messages?.lost ?? [])?.toRecord()
+    ? lossOrBad?.toRecord()
     : (finalizer.taskFailure ?? missingTasks(batch, tasks).toRecord());
   const refused = await tellWrite(finalizer, attempt, write, messages);
   const problem = found ?? refused?.toRecord();
@@ -203,7 +223,9 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
   if (failure === undefined) {
     const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
-    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown });
+    const bad = await recordBadRows(ports, batch, await badRowsOfBatch(ports, batch, tasks));
+    const read = await rowsReadOf(sessions, ports, run, batch, tasks);
+    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...read, ...bad });
     try {
       const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });
       return { next: { tasks, batch: committed, ...optional("unreported", reported.error) } };
@@ -242,32 +264,16 @@ async function abortBatch(
   const reported = await reportMetrics(write, { batch, tasks });
   if (failed !== undefined)
     throw withSuppressed(failed.error, reported.error === undefined ? [] : [reported.error]);
-  const aborted = await finish(finalizer, batch, {
+  const outcome: Outcome = {
     ...outcomeOf(ports, tasks, reported.shown),
+    ...optional("lasting", lastingFailureOf(sessions.pipeline, batch)),
     to: "aborted",
-  });
-  // As in Spark, an error of the metrics replaces the error of the batch.
-  return {
-    next: { ...attempt, tasks, batch: aborted, ...optional("failure", reported.error ?? attempt.failure) },
   };
-}
-
-/** Asks the sink for its metrics, after a commit or an abort. */
-async function reportMetrics(
-  write: SinkWrite,
-  { batch, tasks }: AttemptState,
-): Promise<{ readonly shown: Pick<BatchProgress, "metrics">; readonly error?: MillraceError }> {
-  const where = batchLocation(batch);
-  let shown: Pick<BatchProgress, "metrics"> = {};
-  try {
-    // If the driver's metrics fail, those of the tasks are shown.
-    shown = shownMetrics(write.metrics, tasks, {}, where);
-    const driver = metricValues(write.metrics, await write.reportDriverMetrics(), where);
-    return { shown: shownMetrics(write.metrics, tasks, driver, where) };
-  } catch (error) {
-    if (!MillraceError.is(error)) throw error;
-    return { shown, error };
-  }
+  const paused = pauseBy(batch, outcome);
+  const aborted = await finish(finalizer, batch, outcome);
+  // As in Spark, an error of the metrics replaces the error of the batch.
+  const failure = optional("failure", reported.error ?? attempt.failure);
+  return { next: { ...attempt, tasks, batch: aborted, ...failure, ...optional("paused", paused) } };
 }
 
 /**
@@ -304,7 +310,7 @@ async function acknowledgeToSource(
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: ended };
   try {
-    const planner = await sessions.source.planner(await schemaOf(ports, batch));
+    const planner = await sessions.source.planner(await sourceSchemaOf(sessions, ports, batch));
     await watch.watch("commit() of the source", batchLocation(batch), () =>
       acknowledge(planner, ports, fence, batch),
     );

@@ -45,10 +45,21 @@ function partsWithStack({
   hint,
   found,
   cause,
+  origin,
   stack,
   retryable,
 }: ErrorParts): ErrorParts {
-  return { code, message, where: where ?? {}, hint, found, cause, stack, retryable: retryable ?? false };
+  return {
+    code,
+    message,
+    where: where ?? {},
+    hint,
+    found,
+    cause,
+    origin,
+    stack,
+    retryable: retryable ?? false,
+  };
 }
 
 function isSame(a: ErrorParts, b: ErrorParts): boolean {

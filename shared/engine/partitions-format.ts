@@ -4,6 +4,7 @@ import { isPlainObject, type JsonValue } from "../contract/json.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { SortOrder } from "../contract/write/distribution.ts";
+import type { TaskBadRows } from "./ports/tasks.ts";
 import type { ShuffleSpec } from "./shuffle/spec.ts";
 
 /*
@@ -23,7 +24,10 @@ import type { ShuffleSpec } from "./shuffle/spec.ts";
 
 /** The part of a batch's plan that all its tasks need. */
 export interface PlanHeader {
+  /** The schema of the rows that are written: those of the source, after all steps. */
   readonly schema: Schema;
+  /** The schema of the source's rows. Absent if no step changes them. */
+  readonly sourceSchema?: Schema;
   /** Key of the Arrow IPC file with the rows that a simple reader returned while planning. */
   readonly rowsKey?: string;
   /** Present if the tasks exchange rows, and do not write them. */
@@ -37,6 +41,10 @@ export interface PlanHeader {
   readonly isTransformed?: boolean;
   /** The order in which a writer gets the rows of its task. */
   readonly ordering?: readonly SortOrder[];
+  /** True if the partitions are files of quarantined rows: each is a `RetryPartition`. */
+  readonly isRetry?: boolean;
+  /** Rows that the tasks of the stages before could not exchange. */
+  readonly bad?: readonly TaskBadRows[];
   /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
   readonly start?: Offset;
   readonly end?: Offset;
@@ -82,13 +90,14 @@ const VERSION = 2;
 
 /** Encodes a file as its lines, and returns where they are. */
 export function encodeLines(
-  { count, schema, rowsKey, exchangedSchema, ...others }: PlanHeader,
+  { count, schema, sourceSchema, rowsKey, exchangedSchema, ...others }: PlanHeader,
   partitions: readonly unknown[],
 ): { readonly layout: FileLayout; readonly lines: readonly Uint8Array[] } {
   const header = {
     version: VERSION,
     count,
     schema: encodeSchema(schema),
+    ...(sourceSchema === undefined ? {} : { sourceSchema: encodeSchema(sourceSchema) }),
     rows: rowsKey,
     ...(exchangedSchema === undefined ? {} : { exchangedSchema: encodeSchema(exchangedSchema) }),
     ...others,
@@ -175,15 +184,19 @@ export function decodeOldFile(bytes: Uint8Array): {
 }
 
 function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "count"> {
-  const { schema, rows, start, end, exchange, exchangedSchema, isTransformed, ordering } = header;
+  const { schema, sourceSchema, rows, start, end, exchange, exchangedSchema } = header;
+  const { isTransformed, ordering, isRetry, bad } = header;
   return {
     schema: schemaOf(schema),
+    ...(sourceSchema === undefined ? {} : { sourceSchema: schemaOf(sourceSchema) }),
     ...(typeof rows === "string" ? { rowsKey: rows } : {}),
     ...optional("start", start as Offset | undefined),
     ...optional("end", end as Offset | undefined),
     ...optional("exchange", exchange as PlannedExchange | undefined),
     ...(exchangedSchema === undefined ? {} : { exchangedSchema: schemaOf(exchangedSchema) }),
     ...(isTransformed === true ? { isTransformed } : {}),
+    ...(isRetry === true ? { isRetry } : {}),
+    ...optional("bad", bad as readonly TaskBadRows[] | undefined),
     ...optional("ordering", ordering as readonly SortOrder[] | undefined),
   };
 }

@@ -1,33 +1,32 @@
-import type { RecordBatch, Schema } from "apache-arrow";
-import { encodeFile } from "../arrow/ipc-file.ts";
-import type { MillraceError } from "../contract/errors.ts";
+import { type MillraceError, toMillraceError } from "../contract/errors.ts";
 import { type Offset, sameOffset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
-import { recordedSchema } from "./batch-schema.ts";
+import { planRetry } from "./bad-rows/plan-retry.ts";
 import { checkSink } from "./check-sink.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
-import { checkPartitions, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import { checkPartitions } from "./partitions-file.ts";
 import type { Batch, BatchRun, Fence, Head, PipelineIdentity } from "./ports/ledger.ts";
-import type { Action } from "./ports/manual-operations.ts";
+import type { Pause } from "./ports/manual-operations.ts";
 import { positionOf } from "./ports/position.ts";
 import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
+import { type NextBatch, recordBatch } from "./record-batch.ts";
 import { type PlanOptions, range, resume } from "./resume.ts";
-import { callOrReadBack } from "./retry.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { Latest, Planner } from "./sessions/planner.ts";
-import type { PlannedWrite } from "./sessions/sink-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
-import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
+import { checkExchanges } from "./stage.ts";
 
 export interface PlanRequest extends LeaseRequest {
+  /** True if the next batch sends the quarantined rows again, and reads nothing of the source. */
+  readonly retriesQuarantine?: boolean;
   /** Digest of the code that plans, if it is known. */
   readonly code?: string | undefined;
   /** Limit of the next batch. Default: the reader's own limit. */
@@ -85,7 +84,7 @@ export type PlanResult =
       /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: boolean;
     }
-  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Action };
+  | { readonly kind: "paused"; readonly fence: Fence; readonly paused: Pause };
 
 /**
  * Acquires the lease, finishes the acknowledgement that an earlier run left, and then resumes the
@@ -100,8 +99,13 @@ export async function plan(sessions: Sessions, ports: Ports, request: PlanReques
   try {
     return await planWithFence(sessions, ports, fence, head, request, startedAt);
   } catch (error) {
+    const where = { pipeline: head.pipeline };
+    const failure = {
+      at: ports.runtime.now(),
+      error: toMillraceError(error, "UNEXPECTED", "the next batch was not planned", where).toRecord(),
+    };
     // Without the release the next run would first have to find out that this run has ended.
-    await ports.ledger.release(fence).catch(() => undefined);
+    await ports.ledger.release(fence, { failure }).catch(() => undefined);
     throw error;
   }
 }
@@ -138,10 +142,10 @@ async function planWithFence(
     const run = batchRunOf(batch, fence, head, planning({ durationMs: {} }));
     return { kind: "batch", fence, run, resumed: true, ...resumed };
   }
-  const { batch, durationMs, ...reported } = await planNext(sessions, ports, fence, head, {
-    ...options,
-    limit,
-  });
+  const { batch, durationMs, ...reported } =
+    request.retriesQuarantine === true
+      ? await planRetry(sessions, ports, fence, head, options)
+      : await planNext(sessions, ports, fence, head, { ...options, limit });
   if (batch === undefined) return { kind: "idle", fence, ...reported };
   const { lastPlannedAt } = head;
   const sincePrevious = lastPlannedAt === undefined ? {} : { sincePrevious: batch.plannedAt - lastPlannedAt };
@@ -154,16 +158,6 @@ async function planWithFence(
     resumed: false,
     ...reported,
   };
-}
-
-/** Result of planning the next batch. */
-interface NextBatch {
-  /** `undefined` when there is no new data. */
-  readonly batch?: Batch;
-  readonly latest?: Offset;
-  readonly warning?: MillraceError;
-  readonly targetExists?: boolean;
-  readonly durationMs: Planning["durationMs"];
 }
 
 interface NextBatchOptions extends PlanOptions {
@@ -206,17 +200,17 @@ async function planNext(
   checkPartitions(partitions, maxTasks);
   const isFirst = head.lastCommittedBatchId === undefined;
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
-  const schema = await source.schema();
+  const schemas = await source.currentSchemas();
   // The commit compares again; this check spares the tasks, and an open batch.
-  await checkSink(sessions, head, schema);
+  await checkSink(sessions, head, schemas.schema);
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };
-  const planned = await sink.planWrite(schema, request, partitions.length);
+  const planned = await sink.planWrite(schemas.schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs };
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { ...plan, planned, schema, partitions, start, latest, reported, code }),
+    recordBatch(ports, fence, head, { ...plan, planned, schemas, partitions, start, latest, reported, code }),
   );
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
@@ -234,72 +228,6 @@ async function findClockWarning(
     async () => (await askEnd()).end,
     (milliseconds) => runtime.sleep(milliseconds),
   );
-}
-
-/** Everything that is known about a batch before it is recorded. */
-interface Draft {
-  readonly schema: Schema;
-  readonly partitions: readonly unknown[];
-  readonly start: Offset;
-  readonly latest: Latest;
-  readonly reported: { readonly latest?: Offset };
-  readonly code: string | undefined;
-  readonly planId: string;
-  readonly plannedAt: number;
-  readonly planned: PlannedWrite;
-}
-
-/** Records a batch: first its partitions in the store, then the batch in the ledger. */
-async function recordBatch(ports: Ports, fence: Fence, head: Head, draft: Draft): Promise<Batch> {
-  const { schema, partitions, start, latest, reported, code, planId, plannedAt, planned: write } = draft;
-  const { end, rows } = latest;
-  const batchId = head.nextBatchId;
-  const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), schema, rows) };
-  const stages = plannedStages(write, partitions.length, plannedAt);
-  const planned = { schema, partitions, start, end, ...storedRows, ...stages };
-  const key = await writePartitionsFile(ports.store, name, planned);
-  const batch = {
-    incarnation: head.incarnation,
-    batchId,
-    planId,
-    ...optional("code", code),
-    start,
-    end,
-    ...reported,
-    partitionsKey: key,
-    // As in Spark, a batch without partitions runs one task without rows, so that the sink sees
-    // every batch.
-    tasks: Math.max(1, partitions.length),
-    ...recordedSchema(ports, schema),
-    ...optional("write", write.write),
-    ...exchangesOf(write, key, partitions.length),
-    now: plannedAt,
-  };
-  return await callOrReadBack(
-    () => ports.ledger.plan(fence, batch),
-    async () => {
-      const recorded = await ports.ledger.batch(fence.pipeline, batchId);
-      return recorded?.partitionsKey === key ? recorded : undefined;
-    },
-  );
-}
-
-/**
- * Stores the rows that a simple reader returned while planning. They are stored before the batch is
- * recorded, so that its task and every replay find them.
- */
-async function storeRows(
-  ports: Ports,
-  key: string,
-  schema: Schema,
-  rows: AsyncIterable<RecordBatch>,
-): Promise<string> {
-  // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
-  // earlier try of this call wrote it.
-  await ports.store.put(key, encodeFile(schema, rows));
-  return key;
 }
 
 function batchRunOf(batch: Batch, fence: Fence, head: Head, planning: Planning): BatchRun {

@@ -13,13 +13,13 @@ import type { Sessions } from "./sessions/open-sessions.ts";
 export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
   const { progress, incarnation, pipeline, batchId, start, end, latest = null } = batch;
   if (batch.state !== "committed" || progress?.trigger === undefined) return undefined;
-  const { rows, trigger } = progress;
+  const { rows: written, bad, rowsRead = written + (bad?.rows ?? 0), trigger } = progress;
   const { durationMs, sincePrevious = 0 } = trigger;
   const batchDuration = durationMs["triggerExecution"] ?? 0;
   const figures = {
-    numInputRows: rows,
-    ...(sincePrevious > 0 ? { inputRowsPerSecond: rowsPerSecond(rows, sincePrevious) } : {}),
-    ...(batchDuration > 0 ? { processedRowsPerSecond: rowsPerSecond(rows, batchDuration) } : {}),
+    numInputRows: rowsRead,
+    ...(sincePrevious > 0 ? { inputRowsPerSecond: rowsPerSecond(rowsRead, sincePrevious) } : {}),
+    ...(batchDuration > 0 ? { processedRowsPerSecond: rowsPerSecond(rowsRead, batchDuration) } : {}),
   };
   return {
     id: incarnation,
@@ -29,11 +29,12 @@ export function progressOf(batch: Batch): StreamingQueryProgress | undefined {
     batchId,
     batchDuration,
     ...figures,
+    ...optional("numBadRows", bad?.rows),
     durationMs,
     sources: [
       { description: trigger.source, startOffset: start, endOffset: end, latestOffset: latest, ...figures },
     ],
-    sink: { description: trigger.sink, numOutputRows: rows, ...optional("metrics", progress.metrics) },
+    sink: { description: trigger.sink, numOutputRows: written, ...optional("metrics", progress.metrics) },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Schema } from "apache-arrow";
 import { encodeSchema } from "../arrow/ipc-file.ts";
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
+import { retryPartitions } from "./bad-rows/retry-partitions.ts";
 import { recordedSchema, schemaOrCurrent } from "./batch-schema.ts";
 import { finishedExchanges, finishedTasks } from "./lost-tasks.ts";
 import { batchLocation } from "./messages.ts";
@@ -23,6 +24,7 @@ import { callOrReadBack, transitionOrReadBack } from "./retry.ts";
 import { findRowsProblem, rowsFile } from "./rows-file.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
+import type { Schemas } from "./sessions/source-session.ts";
 import { checkSinkPosition } from "./sink-position.ts";
 import { checkExchanges, exchangesOf, plannedStages } from "./stage.ts";
 import { lossWarning } from "./staged-files.ts";
@@ -272,8 +274,8 @@ async function planWrite(
 
 /**
  * Returns the plan of the next attempt: the same offsets and partitions, but the current schema and
- * code. A wrong schema may be why the last attempt failed. The schema stays if the rows of a simple
- * reader are already stored with it, or if the partitions file is gone.
+ * code. A wrong schema may be why the last attempt failed. The source's schema stays if the rows of
+ * a simple reader are already stored with it; both stay if the partitions file is gone.
  */
 async function planOfNextAttempt(
   { source }: Sessions,
@@ -284,15 +286,21 @@ async function planOfNextAttempt(
 ): Promise<PlanOfAttempt> {
   const { code: _plannedBy, schema: recorded, ...same } = batch;
   const byThisCode = { ...same, ...optional("schema", recorded), ...optional("code", code) };
-  const schema = await source.schema();
-  const encoded = encodeSchema(schema);
-  if (encoded === recorded) return byThisCode;
+  const current = await source.currentSchemas();
   const planned = await readPlan(ports, batch);
-  if (MillraceError.is(planned) || planned.rowsKey !== undefined) return byThisCode;
-  if (encodeSchema(planned.schema) === encoded) return byThisCode;
+  if (MillraceError.is(planned)) return byThisCode;
+  const { schema: _before, sourceSchema: ofSource, ...others } = planned;
+  const schemas = planned.rowsKey === undefined ? current : source.schemasFrom(ofSource ?? planned.schema);
+  if (areSame(planned, schemas)) return byThisCode;
   const name = planName(batch.batchId, fence.epoch, ports.runtime.newId());
-  const key = await writePartitionsFile(ports.store, name, { ...planned, schema });
-  return { ...same, partitionsKey: key, ...recordedSchema(ports, schema), ...optional("code", code) };
+  const key = await writePartitionsFile(ports.store, name, { ...others, ...schemas });
+  return { ...same, partitionsKey: key, ...recordedSchema(ports, schemas.schema), ...optional("code", code) };
+}
+
+function areSame(one: Schemas, other: Schemas): boolean {
+  const texts = ({ schema, sourceSchema = schema }: Schemas) =>
+    [schema, sourceSchema].map(encodeSchema).join(" ");
+  return texts(one) === texts(other);
 }
 
 /** Reads the batch's partitions file. Returns `PARTITIONS_MISSING` if it is gone or damaged. */
@@ -326,9 +334,13 @@ async function planAnew(
   const { source, pipeline } = sessions;
   const { batchId, start, end } = batch;
   const planner = await source.planner();
-  const partitions = await planner.partitions(start, end);
+  const partitions =
+    batch.isRetry === true
+      ? await retryPartitions(ports, batch.pipeline)
+      : await planner.partitions(start, end);
   checkPartitions(partitions, maxTasks);
-  const schema = await source.schema();
+  const schemas = await source.currentSchemas();
+  const { schema } = schemas;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
   // The rows that a simple reader returned while planning may be gone, too, and may have had
   // another schema. Its task finds no file under this key, and reads the rows again.
@@ -338,7 +350,8 @@ async function planAnew(
   const planned = await planWrite(sessions, request, schema, partitions.length);
   checkExchanges(planned, maxTasks, batchLocation(batch));
   const stages = plannedStages(planned, partitions.length, writtenAt(batch));
-  const file = { schema, partitions, start, end, ...rows, ...stages };
+  const retry = batch.isRetry === true ? { isRetry: true } : {};
+  const file = { ...schemas, partitions, start, end, ...rows, ...stages, ...retry };
   const key = await writePartitionsFile(ports.store, name, file);
   return await replan(ports, fence, batch, {
     partitionsKey: key,

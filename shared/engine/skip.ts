@@ -4,7 +4,7 @@ import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { SupportsCommitLookup } from "../contract/stream-writer.ts";
 import { fenceOf, type LeaseRequest, withLease } from "./acquire.ts";
-import { schemaOrCurrent } from "./batch-schema.ts";
+import { schemaOrCurrent, sourceSchemaOrCurrent } from "./batch-schema.ts";
 import { finalize } from "./finalize.ts";
 import { batchLocation } from "./messages.ts";
 import type { Batch, BatchRun, Head } from "./ports/ledger.ts";
@@ -77,6 +77,7 @@ interface Open {
   readonly head: Head;
   readonly batch: Batch;
   readonly schema: Schema;
+  readonly sourceSchema: Schema;
 }
 
 async function readOpen(
@@ -90,7 +91,12 @@ async function readOpen(
   const isAsked = open !== undefined && (batchId ?? open) === open;
   const batch = isAsked ? await ports.ledger.batch(name, open) : undefined;
   if (head !== undefined && batch !== undefined)
-    return { head, batch, schema: await schemaOrCurrent(sessions, ports, batch) };
+    return {
+      head,
+      batch,
+      schema: await schemaOrCurrent(sessions, ports, batch),
+      sourceSchema: await sourceSchemaOrCurrent(sessions, ports, batch),
+    };
   const problem = batchId === undefined ? "has no open batch" : `has no open batch ${batchId}`;
   throw new MillraceError("BATCH_NOT_OPEN", `pipeline "${name}" ${problem} that could be skipped`, {
     where: { pipeline: name },
@@ -105,7 +111,7 @@ async function reportOf(
 ): Promise<SkipReport> {
   const { pipeline, batchId, attempt, state, start, end } = open.batch;
   const hasLanded = await isInSink(sessions, open);
-  const planner = await sessions.source.planner(open.schema);
+  const planner = await sessions.source.planner(open.sourceSchema);
   const rows = planner.canSetAside && !discard ? "setAside" : planner.forgets ? "forgotten" : "kept";
   if (rows === "forgotten" && !hasLanded && !discard) {
     throw new MillraceError(

@@ -1,6 +1,7 @@
 import type { ObjectInfo, UnfinishedUpload } from "../contract/object-store.ts";
 import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
+import { vacuumQuarantine } from "./bad-rows/vacuum-quarantine.ts";
 import { schemaOrCurrent } from "./batch-schema.ts";
 import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
@@ -22,7 +23,8 @@ export interface VacuumRequest {
 
 /**
  * Counts of the deleted files; in a dry run, of the files that a real run would delete. `staged`
- * are files of the sink; `planned` are the engine's own partitions files and large messages.
+ * are files of the sink; `planned` are the engine's own partitions files, large messages, and rows
+ * of the quarantine that were sent again.
  */
 export interface VacuumReport {
   readonly staged: VacuumResult;
@@ -48,7 +50,10 @@ export async function vacuum(
   // The recorded schema is preferred, so that vacuum also works when the source does not answer.
   const schema = last === undefined ? await source.schema() : await schemaOrCurrent({ source }, ports, last);
   // Old plans come first: they are few, and do not depend on the sink.
-  const planned = await vacuumPlans(ports, head.pipeline, request);
+  const plans = await vacuumPlans(ports, head.pipeline, request);
+  const cutOff = runtime.now() - request.olderThan;
+  const quarantine = await vacuumQuarantine(ports, head.pipeline, { ...request, cutOff });
+  const planned = { files: plans.files + quarantine.files, bytes: plans.bytes + quarantine.bytes };
   if (!request.dryRun) await ledger.expireTasks(runtime.now() - TASKS_KEPT_MILLISECONDS);
   const asked = (await sink.newAsked(schema)) as Partial<SupportsVacuum>;
   const staged = await guard("SINK_FAILED", "vacuum() failed", { pipeline: head.pipeline }, () =>

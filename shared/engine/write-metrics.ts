@@ -1,8 +1,11 @@
 import { type ErrorLocation, MillraceError, toMillraceError } from "../contract/errors.ts";
 import type { CustomMetric, CustomTaskMetric } from "../contract/write/metrics.ts";
+import { batchLocation } from "./messages.ts";
 import { cut } from "./ports/bounded-error.ts";
+import type { Batch } from "./ports/ledger.ts";
 import type { BatchProgress } from "./ports/records.ts";
 import type { Task } from "./ports/tasks.ts";
+import type { SinkWrite } from "./sessions/sink-write.ts";
 
 /** Longest text of a metric, in bytes of JSON. The ledger's database limits the size of a batch. */
 const MAX_BYTES = 200;
@@ -53,5 +56,23 @@ function textOf(metric: CustomMetric, values: readonly number[], where: ErrorLoc
     return cut(String(metric.aggregateTaskMetrics(values)), MAX_BYTES);
   } catch (error) {
     throw toMillraceError(error, "SINK_FAILED", `aggregateTaskMetrics() of "${metric.name}" failed`, where);
+  }
+}
+
+/** Asks the sink for its metrics, after a commit or an abort. */
+export async function reportMetrics(
+  write: SinkWrite,
+  { batch, tasks }: { readonly batch: Batch; readonly tasks: readonly Task[] },
+): Promise<{ readonly shown: Pick<BatchProgress, "metrics">; readonly error?: MillraceError }> {
+  const where = batchLocation(batch);
+  let shown: Pick<BatchProgress, "metrics"> = {};
+  try {
+    // If the driver's metrics fail, those of the tasks are shown.
+    shown = shownMetrics(write.metrics, tasks, {}, where);
+    const driver = metricValues(write.metrics, await write.reportDriverMetrics(), where);
+    return { shown: shownMetrics(write.metrics, tasks, driver, where) };
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error;
+    return { shown, error };
   }
 }

@@ -7,6 +7,7 @@ import { Pipeline } from "../contract/pipeline.ts";
 import { retry } from "../contract/retry.ts";
 import type { NamedRow } from "../contract/stream-reader.ts";
 import { intervalOf, triggerKind, triggerOf } from "../contract/trigger.ts";
+import { type QuarantinedRow, readQuarantine } from "../engine/bad-rows/quarantine.ts";
 import { type FinalizeResult, finalize } from "../engine/finalize.ts";
 import { type PlannedBatch, type PlanResult, plan } from "../engine/plan.ts";
 import { type PlannedStage, planStage } from "../engine/plan-stage.ts";
@@ -31,6 +32,11 @@ export interface RunPipelineOptions extends SurroundingsOptions {
   readonly after?: PipelineRun;
   /** Maximum number of attempts for one task. Default 1. */
   readonly maxAttempts?: number;
+  /**
+   * True for one batch that sends the quarantined rows of earlier runs again, like `millrace
+   * quarantine --retry`.
+   */
+  readonly retryQuarantine?: boolean;
 }
 
 /** A batch that was committed. */
@@ -60,6 +66,8 @@ export interface PipelineRun {
   readonly batches: readonly CommittedBatch[];
   /** The rows of the committed batches. */
   readonly rows: readonly NamedRow[];
+  /** The quarantined rows that were not sent again. */
+  readonly quarantine: readonly QuarantinedRow[];
   /** The start of the next batch; missing if the pipeline has no offset yet. */
   readonly offset?: Offset;
   /** The pipeline's store, to which a sink may have written. */
@@ -123,6 +131,7 @@ export async function runPipeline<SinkOptions extends object>(
   return {
     batches,
     rows: batches.flatMap((batch) => batch.rows),
+    quarantine: await Array.fromAsync(readQuarantine(ledger, surroundings.store, pipeline.name)),
     ...(head?.offset === undefined ? {} : { offset: head.offset }),
     store: surroundings.store,
     state: { ledger, surroundings },
@@ -162,7 +171,14 @@ class KitSteps implements RunSteps {
     const trigger = triggerOf(pipeline, undefined);
     const interval = intervalOf(trigger);
     const policy = await askPolicy(sessions.source, triggerKind(trigger), { interval });
-    const bounds = { ...(interval === undefined ? {} : { interval }), maxIdle: MAX_IDLE };
+    const bounds = {
+      ...(interval === undefined ? {} : { interval }),
+      maxIdle: MAX_IDLE,
+      // A test is told of the first failure.
+      outlivesFailures: false,
+    };
+    if (options.retryQuarantine === true)
+      return { readsAll: false, maxBatches: 1, maxIdle: 0, outlivesFailures: false };
     if (options.batches !== undefined && pipeline.saveMode === undefined)
       return { readsAll: false, maxBatches: options.batches, ...bounds };
     return { maxBatches: interval === undefined ? MAX_BATCHES : 1, ...policy, ...bounds };
@@ -175,6 +191,7 @@ class KitSteps implements RunSteps {
       leaseMilliseconds: LEASE_MILLISECONDS,
       limit: limitOf(policy),
       hasEnded: async () => true,
+      retriesQuarantine: this.#parts.options.retryQuarantine === true,
     });
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { describeEvent } from "../../cli/render/event.ts";
 import { plainText } from "../../cli/render/terminal.ts";
+import { formatTimeOfDay } from "../../cli/render/text.ts";
 import type { RunEvent } from "../../shared/engine/ports/run-events.ts";
 
 const range = { start: { n: 0 }, end: { n: 9 }, partitions: 2 };
@@ -69,6 +70,30 @@ const LINES: readonly [string | undefined, RunEvent][] = [
   [
     "paused by ann at 1970-01-01 00:00:00Z: nothing is done until it is resumed",
     { type: "paused", by: "ann", at: 0 },
+  ],
+  [
+    "paused by millrace at 1970-01-01 00:00:00Z (why): nothing is done until it is resumed",
+    { type: "paused", by: "millrace", at: 0, why: "why", batchId: 3, code: "ROW_MISMATCH" },
+  ],
+  [
+    "failed SOURCE_FAILED: read() failed: gone\n  Look.\npaused by millrace at 1970-01-01 00:00:00Z: nothing is done until it is resumed",
+    {
+      type: "paused",
+      by: "millrace",
+      at: 0,
+      batchId: 3,
+      code: "SOURCE_FAILED",
+      error: { ...error, hint: "Look." },
+      cause: "gone",
+    },
+  ],
+  [
+    `failed SOURCE_FAILED: read() failed\n  tries again at ${formatTimeOfDay(0)}`,
+    { type: "waiting", error, failures: 1, at: 0 },
+  ],
+  [
+    `failed SOURCE_FAILED: read() failed: gone\n  Look.\n  tries again at ${formatTimeOfDay(0)} (2 failures in a row)`,
+    { type: "waiting", error: { ...error, hint: "Look." }, cause: "gone", failures: 2, at: 0 },
   ],
   ["interrupted; batch 3 goes on with the next run", { type: "interrupted", openBatchId: 3 }],
   ["interrupted", { type: "interrupted" }],

@@ -61,12 +61,14 @@ describe("MillraceError", () => {
     new MillraceError("API_ON_HOLIDAY", "come back later");
   });
 
-  it("MillraceError returns a record without row content and without cause", () => {
+  it("MillraceError returns a record without row content, with the origin of its cause but not its words", () => {
     expect(full.toRecord()).toEqual({
       code: "ROW_MISMATCH",
       message: "row 2 is wrong",
       where: { row: 2, field: "a" },
       hint: "look",
+      retryable: true,
+      origin: full.origin,
     });
     expect(Object.keys(new MillraceError("UNEXPECTED", "x").toRecord())).toEqual([
       "code",

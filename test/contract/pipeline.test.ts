@@ -183,6 +183,19 @@ describe("stallAfter", () => {
   });
 });
 
+describe("pauseAfterAborts", () => {
+  it("pauseAfterAborts takes a number of aborts or never, and refuses what is neither", () => {
+    expect(orders.pausesAfter).toBeUndefined();
+    expect(orders.pauseAfterAborts(3).option("path", "x").pausesAfter).toBe(3);
+    const batch = pipeline("b").read.format(Shelf).write.format(Drawer);
+    expect(batch.pauseAfterAborts("never").mode("append").pausesAfter).toBe("never");
+    for (const wrong of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "10" as never])
+      expect(() => orders.pauseAfterAborts(wrong)).toThrow(
+        expect.objectContaining({ code: "PAUSE_AFTER_ABORTS_INVALID" }),
+      );
+  });
+});
+
 describe("registerDataSource", () => {
   it("registerDataSource lets pipelines name a data source in any case", () => {
     registerDataSource(Shelf);

@@ -87,7 +87,7 @@ describe("code of the user that ends the process", () => {
     ]) {
       const shown = await millrace([...args, "--home", home]);
       expect(shown.stdout).toMatch(
-        /SOURCE_FAILED: read\(\) failed: Error\n +later +SINK_FAILED: abort\(\) failed/,
+        /SOURCE_FAILED: read\(\) failed: Error\n(?:.*\n)*? +later +SINK_FAILED: abort\(\) failed/,
       );
     }
   });

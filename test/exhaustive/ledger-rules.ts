@@ -19,7 +19,7 @@ const FOLLOWS: Readonly<Record<Batch["state"], readonly Batch["state"][]>> = {
 
 /** Calls of a run that change nothing when the run has lost the pipeline. */
 const FENCED =
-  /^(?:release|initialize|plan|replan|dropTasks|decide|recordError|finish|acknowledge|identify)$/;
+  /^(?:release|initialize|plan|replan|dropTasks|decide|recordError|recordIdle|finish|acknowledge|identify)$/;
 
 /** Returns the rule that a call of the ledger broke, or `undefined`. */
 export function ledgerStepProblem(before: Records, after: Records, call: Call): string | undefined {

@@ -33,6 +33,7 @@ import type {
   Skip,
 } from "../../shared/engine/ports/manual-operations.ts";
 import * as manual from "../../shared/engine/ports/manual-transitions.ts";
+import type { Unplanned } from "../../shared/engine/ports/records.ts";
 import { fenced, isHeldBy } from "../../shared/engine/ports/refusals.ts";
 import { stageOf } from "../../shared/engine/ports/stages.ts";
 import type {
@@ -110,8 +111,12 @@ export class MemoryLedger implements Ledger {
     return { acquired, head: this.#head(request.pipeline) as Head };
   }
 
-  async release(fence: Fence): Promise<void> {
-    this.#apply(steps.released(fence));
+  async release(fence: Fence, unplanned?: Unplanned): Promise<void> {
+    this.#apply(steps.released(fence, unplanned));
+  }
+
+  async recordIdle(fence: Fence, now: number): Promise<void> {
+    this.#apply(steps.idled(fence, now));
   }
 
   async initialize(fence: Fence, offset: Offset): Promise<void> {

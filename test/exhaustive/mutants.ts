@@ -12,7 +12,7 @@ export interface Mutant {
 
 const TRANSITION = "shared/engine/ports/transition.ts";
 const TRANSITIONS = "shared/engine/ports/transitions.ts";
-const WRITE = "shared/engine/write/task.ts";
+const WRITE = "shared/engine/write/task-parts.ts";
 const TABLE = "shared/connectors/arrow-table/writer.ts";
 const DEAD = "shared/connectors/kit/vacuum.ts";
 
@@ -73,7 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: WRITE,
         find: "if (recorded === undefined) throw error;",
-        replace: "if (recorded === undefined) { await this.#dropCommitted(message); throw error; }",
+        replace: "if (recorded === undefined) { await drop(); throw error; }",
       },
     ],
   },

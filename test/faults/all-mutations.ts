@@ -4,6 +4,7 @@ import { LATE_MUTATIONS } from "./late-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { RULE_MUTATIONS } from "./mutations.ts";
 import { OLDER_LEDGER_MUTATIONS } from "./older-ledger-mutations.ts";
+import { PAUSE_MUTATIONS } from "./pause-mutations.ts";
 import { PROBE_MUTATIONS } from "./probe-mutations.ts";
 import { ROW_LEVEL_MUTATIONS } from "./row-level-mutations.ts";
 
@@ -16,4 +17,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...COORDINATION_MUTATIONS,
   ...EXCHANGE_MUTATIONS,
   ...ROW_LEVEL_MUTATIONS,
+  ...PAUSE_MUTATIONS,
 ];

@@ -17,6 +17,7 @@ import type { Ports } from "../../shared/engine/ports/runtime.ts";
 import type { TaskResult, WriteRequest } from "../../shared/engine/write/task-request.ts";
 import { SqliteConnection } from "../../shared/platform/embedded/sqlite-connection.ts";
 import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
+import { pausesOfBatches } from "./pause-probe.ts";
 import { runAfterPowerLoss, storeAfterPowerLoss } from "./power-loss.ts";
 import { memoryChanges, memoryRows } from "./row-level-probes.ts";
 
@@ -38,6 +39,7 @@ export const PROBES = {
   "a dead run's lock that another process probes": probedLock,
   "changes of rows in memory": memoryRows,
   "late changes in memory": memoryChanges,
+  "a batch that fails again and again": pausesOfBatches,
 } as const satisfies Readonly<Record<string, () => Promise<readonly string[]>>>;
 
 export type ProbeName = keyof typeof PROBES;

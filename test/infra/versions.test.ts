@@ -18,7 +18,8 @@ describe("the versions of the functions", () => {
   it("Each step of a batch calls a version, so that a running execution keeps its code", () => {
     const { asl } = new Synthesized();
     const names = JSON.stringify(asl).match(/"FunctionName":"[^"]*"/g) ?? [];
-    expect(names).toHaveLength(4);
+    // Plan, Plan stage, Finalize, and Write in two Maps for writing and two for exchanging rows.
+    expect(names).toHaveLength(7);
     for (const name of names) expect(name).toMatch(/:function:orders(plan|write|finalize)[0-9a-f]{8}:1"$/);
   });
 

@@ -27,9 +27,25 @@ export function startMillrace(
   env: Record<string, string> = {},
   cwd: string = PACKAGE,
 ): Running {
-  const child = spawn(process.execPath, [COMMAND, ...args], {
+  const all = {
+    ...(process.env as Record<string, string>),
+    NO_COLOR: "1",
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+    ...env,
+  };
+  return startProgram(process.execPath, [COMMAND, ...args], all, cwd);
+}
+
+/** Starts a program with this environment, and no other, in a process group for itself. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+): Running {
+  const child = spawn(program, args, {
     cwd,
-    env: { ...process.env, NO_COLOR: "1", NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
+    env,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -5,7 +5,7 @@ import { type ColumnBuilder, Validity, ValueMismatch } from "./builder.ts";
 export class BooleanBuilder implements ColumnBuilder {
   readonly #validity: Validity;
   #bits: Uint8Array;
-  #length = 0;
+  length = 0;
 
   constructor(nullable: boolean, capacity: number) {
     this.#bits = new Uint8Array((capacity + 7) >> 3);
@@ -13,21 +13,25 @@ export class BooleanBuilder implements ColumnBuilder {
   }
 
   get bytes(): number {
-    return this.#length >> 3;
+    return this.length >> 3;
   }
 
   append(value: unknown): void {
-    const index = this.#length;
+    const index = this.length;
     const byte = this.#reserve(index);
     if (value === true) this.#bits[byte] = (this.#bits[byte] ?? 0) | (1 << (index & 7));
     else if (value === null) this.#validity.setNull(index);
     else if (value !== false) throw new ValueMismatch("boolean", value);
-    this.#length = index + 1;
+    this.length = index + 1;
+  }
+
+  mend(): void {
+    this.skip();
   }
 
   skip(): void {
-    this.#reserve(this.#length);
-    this.#validity.clear(this.#length++);
+    this.#reserve(this.length);
+    this.#validity.clear(this.length++);
   }
 
   #reserve(index: number): number {
@@ -43,10 +47,10 @@ export class BooleanBuilder implements ColumnBuilder {
   finish(): Data {
     return makeData({
       type: new Bool(),
-      length: this.#length,
+      length: this.length,
       nullCount: this.#validity.nullCount,
-      nullBitmap: this.#validity.finish(this.#length),
-      data: this.#bits.subarray(0, (this.#length + 7) >> 3),
+      nullBitmap: this.#validity.finish(this.length),
+      data: this.#bits.subarray(0, (this.length + 7) >> 3),
     });
   }
 }

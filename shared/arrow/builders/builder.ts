@@ -3,11 +3,15 @@ import { kindOf } from "../../contract/json.ts";
 
 /** Collects the values of one column for one record batch, directly in Arrow's memory layout. */
 export interface ColumnBuilder {
+  /** Number of values so far. */
+  readonly length: number;
   /**
    * Appends a value. Throws `ValueMismatch` if the value does not fit; the builder must then be
-   * discarded.
+   * mended or discarded.
    */
   append(value: unknown): void;
+  /** Ends a value that did not fit, as a placeholder. Without one it adds a placeholder. */
+  mend(): void;
   /** Appends a placeholder for a row whose parent struct is null. */
   skip(): void;
   /** Returns the column. The builder must not be used afterwards. */

@@ -17,7 +17,7 @@ export class DecimalBuilder implements ColumnBuilder {
   readonly #limit: bigint;
   readonly #validity: Validity;
   #words: BigInt64Array;
-  #length = 0;
+  length = 0;
 
   constructor(type: Decimal, nullable: boolean, capacity: number) {
     this.#type = type;
@@ -29,11 +29,11 @@ export class DecimalBuilder implements ColumnBuilder {
   }
 
   get bytes(): number {
-    return this.#length * 16;
+    return this.length * 16;
   }
 
   append(value: unknown): void {
-    const index = this.#length;
+    const index = this.length;
     this.#reserve(index);
     if (value === null) {
       this.#validity.setNull(index);
@@ -45,12 +45,16 @@ export class DecimalBuilder implements ColumnBuilder {
       this.#words[2 * index] = unscaled;
       this.#words[2 * index + 1] = unscaled >> 64n;
     }
-    this.#length = index + 1;
+    this.length = index + 1;
+  }
+
+  mend(): void {
+    this.skip();
   }
 
   skip(): void {
-    this.#reserve(this.#length);
-    this.#validity.clear(this.#length++);
+    this.#reserve(this.length);
+    this.#validity.clear(this.length++);
   }
 
   #reserve(index: number): void {
@@ -86,12 +90,12 @@ export class DecimalBuilder implements ColumnBuilder {
   }
 
   finish(): Data {
-    const words = this.#words.subarray(0, this.#length * 2);
+    const words = this.#words.subarray(0, this.length * 2);
     return makeData({
       type: this.#type,
-      length: this.#length,
+      length: this.length,
       nullCount: this.#validity.nullCount,
-      nullBitmap: this.#validity.finish(this.#length),
+      nullBitmap: this.#validity.finish(this.length),
       data: new Uint32Array(words.buffer, words.byteOffset, words.length * 2),
     });
   }

@@ -24,7 +24,7 @@ export abstract class FixedWidthBuilder<A extends NumericArray> implements Colum
   ) => A;
   protected readonly validity: Validity;
   protected values: A;
-  protected length = 0;
+  length = 0;
 
   constructor(type: DataType, nullable: boolean, capacity: number, make: new (length: number) => A) {
     this.#type = type;
@@ -37,6 +37,10 @@ export abstract class FixedWidthBuilder<A extends NumericArray> implements Colum
 
   get bytes(): number {
     return this.length * this.values.BYTES_PER_ELEMENT;
+  }
+
+  mend(): void {
+    this.skip();
   }
 
   skip(): void {

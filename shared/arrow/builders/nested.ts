@@ -21,7 +21,7 @@ export class StructBuilder implements ColumnBuilder {
   readonly #noun: string;
   readonly #children: readonly Child[];
   readonly #validity: Validity;
-  #length = 0;
+  length = 0;
 
   /** `noun` is the word for one value in error messages: "struct" or "row". */
   constructor(
@@ -52,12 +52,12 @@ export class StructBuilder implements ColumnBuilder {
     } else if (hasFields(value)) {
       this.#appendObject(value);
     } else if (value === null) {
-      this.#validity.setNull(this.#length);
+      this.#validity.setNull(this.length);
       for (const { column } of this.#children) column.skip();
     } else {
       throw this.#notAnObject(value);
     }
-    this.#length++;
+    this.length++;
   }
 
   #appendArray(values: readonly unknown[]): void {
@@ -100,17 +100,23 @@ export class StructBuilder implements ColumnBuilder {
     return new ValueMismatch(this.#noun === "row" ? kind : `${this.#noun} (${kind})`, value, kindOf(value));
   }
 
+  mend(): void {
+    // Columns before the one that failed have a value of this struct already.
+    for (const { column } of this.#children) if (column.length === this.length) column.mend();
+    this.#validity.clear(this.length++);
+  }
+
   skip(): void {
-    this.#validity.clear(this.#length++);
+    this.#validity.clear(this.length++);
     for (const { column } of this.#children) column.skip();
   }
 
   finish(): Data<Struct> {
     return makeData({
       type: this.#type,
-      length: this.#length,
+      length: this.length,
       nullCount: this.#validity.nullCount,
-      nullBitmap: this.#validity.finish(this.#length),
+      nullBitmap: this.#validity.finish(this.length),
       children: this.#children.map(({ column }) => column.finish()),
     });
   }
@@ -153,6 +159,10 @@ export class ListBuilder implements ColumnBuilder {
     this.#offsets = new Offsets(nullable, capacity);
   }
 
+  get length(): number {
+    return this.#offsets.length;
+  }
+
   get bytes(): number {
     return this.#child.bytes;
   }
@@ -171,6 +181,12 @@ export class ListBuilder implements ColumnBuilder {
     }
     this.#offsets.end += value.length;
     this.#offsets.close();
+  }
+
+  mend(): void {
+    this.#child.mend();
+    this.#offsets.end = this.#child.length;
+    this.skip();
   }
 
   skip(): void {
@@ -200,6 +216,10 @@ export class MapBuilder implements ColumnBuilder {
     this.#offsets = new Offsets(nullable, capacity);
   }
 
+  get length(): number {
+    return this.#offsets.length;
+  }
+
   get bytes(): number {
     return this.#keys.bytes + this.#values.bytes;
   }
@@ -225,6 +245,13 @@ export class MapBuilder implements ColumnBuilder {
       throw withParent(error, step);
     }
     this.#offsets.close();
+  }
+
+  mend(): void {
+    if (this.#keys.length === this.#values.length) this.#keys.mend();
+    this.#values.mend();
+    this.#offsets.end = this.#keys.length;
+    this.skip();
   }
 
   skip(): void {

@@ -54,6 +54,10 @@ export class StringBuilder implements ColumnBuilder {
     this.#limit = limit;
   }
 
+  get length(): number {
+    return this.#column.length;
+  }
+
   get bytes(): number {
     return this.#column.end;
   }
@@ -72,6 +76,10 @@ export class StringBuilder implements ColumnBuilder {
     } else {
       throw new ValueMismatch(this.#limit?.type ?? "string", value);
     }
+  }
+
+  mend(): void {
+    this.skip();
   }
 
   skip(): void {
@@ -138,6 +146,10 @@ export class BinaryBuilder implements ColumnBuilder {
     this.#column = new BytesColumn(nullable, capacity);
   }
 
+  get length(): number {
+    return this.#column.length;
+  }
+
   get bytes(): number {
     return this.#column.end;
   }
@@ -153,6 +165,10 @@ export class BinaryBuilder implements ColumnBuilder {
     column.bytes.set(value, column.end);
     column.end += value.length;
     column.close();
+  }
+
+  mend(): void {
+    this.skip();
   }
 
   skip(): void {

@@ -24,6 +24,8 @@ export interface CsvRecord {
   readonly record: readonly (string | null)[];
   /** The line in which the record ends. */
   readonly line: number;
+  /** Present if the record has not as many fields as the first one. */
+  readonly problem?: MalformedRowError;
 }
 
 /** Yields the records of each piece of the file, header included. */
@@ -69,6 +71,8 @@ class CsvParser {
       record_delimiter: [...ends],
       ...(comment === undefined ? {} : { comment, comment_no_infix: true }),
       trim: options.trim,
+      // The number of fields is compared below, so that the records after a wrong one are read.
+      relax_column_count: true,
       skip_empty_lines: options.emptyLines !== "null",
       max_record_size: MAX_RECORD_BYTES,
       cast: (text, { quoting, lines }) => {
@@ -80,7 +84,12 @@ class CsvParser {
       on_record: (record: CsvRecord["record"], { lines, empty_lines }) => {
         if (empty_lines > this.#emptyLines) this.#checkEmptyLines(record, lines, empty_lines, options);
         this.#fields ??= record.length;
-        this.#records.push({ record, line: lines });
+        const isWhole = record.length === this.#fields;
+        this.#records.push({
+          record,
+          line: lines,
+          ...(isWhole ? {} : { problem: this.#wrongCount(record, lines) }),
+        });
         return null;
       },
     });
@@ -124,16 +133,17 @@ class CsvParser {
 
   #malformed(error: Error): Error {
     if (!("code" in error && typeof error.code === "string" && "lines" in error)) return error;
-    const problem = PROBLEMS[error.code] ?? this.#countProblem(error) ?? error.code;
+    const problem = PROBLEMS[error.code] ?? error.code;
     // Leaves out the stack of the parser's error, which does not help the user.
     return new MalformedRowError(`the record that ends in line ${error.lines}: ${problem}`, {
       cause: error.message,
     });
   }
 
-  #countProblem(error: Error): string | undefined {
-    if (!("record" in error && Array.isArray(error.record))) return undefined;
-    return `it has not as many fields as the first one: ${error.record.length}, not ${this.#fields}`;
+  #wrongCount({ length }: CsvRecord["record"], line: number): MalformedRowError {
+    return new MalformedRowError(
+      `the record that ends in line ${line}: it has not as many fields as the first one: ${length}, not ${this.#fields}`,
+    );
   }
 }
 

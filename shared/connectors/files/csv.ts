@@ -3,6 +3,7 @@ import { show } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames, type Misnamed, quoted } from "../kit/column-names.ts";
 import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
+import { BadRecord, type FileRow, KeptRow, type RecordContent } from "./bad-record.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkMissing, checkNotInFolders } from "./columns.ts";
 import { type CsvRecord, csvRecords } from "./csv-records.ts";
@@ -21,11 +22,9 @@ export async function* readCsv(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
-): AsyncGenerator<Iterable<Row>> {
-  const { binary, epoch } = options;
-  const converters = schema.fields.map(({ type, name }) =>
-    textConverter(type, name, { binary, epoch: epochUnit(epoch, name) }),
-  );
+  keepsContent: boolean,
+): AsyncGenerator<Iterable<FileRow>> {
+  const converters = convertersOf(schema, options);
   let positions: readonly number[] | undefined;
   let header: CsvRecord["record"] | undefined;
   for await (const records of csvRecords(file, options)) {
@@ -38,13 +37,44 @@ export async function* readCsv(
           : positionsFromHeader(schema, header, file, options);
     }
     const at = positions ?? [];
-    yield checkedRecords(records, header, options).map(({ record }) =>
-      converters.map((convert, i) => {
-        const text = record[at[i] ?? -1] ?? null;
-        return text === null ? null : convert(text);
-      }),
-    );
+    yield checkedRecords(records, header, options).map(({ record, problem }) => {
+      if (problem !== undefined) return BadRecord.of(problem, { file: file.key, record });
+      const texts = schema.fields.map((_, i) => record[at[i] ?? -1] ?? null);
+      const content = (): RecordContent => ({
+        file: file.key,
+        fields: Object.fromEntries(schema.fields.map(({ name }, i) => [name, texts[i] ?? null])),
+      });
+      try {
+        const row = converters.map((convert, i) => converted(convert, texts[i]));
+        return keepsContent ? new KeptRow(row, content()) : row;
+      } catch (error) {
+        return BadRecord.of(error, content());
+      }
+    });
   }
+}
+
+type TextConverter = ReturnType<typeof textConverter>;
+
+function convertersOf({ fields }: Schema, { binary, epoch }: ParsedOptions): readonly TextConverter[] {
+  return fields.map(({ type, name }) => textConverter(type, name, { binary, epoch: epochUnit(epoch, name) }));
+}
+
+function converted(convert: TextConverter, text: string | null | undefined): unknown {
+  return text === null || text === undefined ? null : convert(text);
+}
+
+/** Returns what makes a row of the texts of a record that was read before. */
+export function fieldsReader(
+  schema: Schema,
+  options: ParsedOptions,
+): (fields: Readonly<Record<string, string | null>>) => Row {
+  const converters = convertersOf(schema, options);
+  return (fields) =>
+    schema.fields.map(({ name }, i) => {
+      const text = fields[name];
+      return converted(converters[i] as TextConverter, text === options.nullValue ? null : text);
+    });
 }
 
 /** Yields the records. A record that is the header again is an error, or left out by an option. */

@@ -3,6 +3,7 @@ import { ValueMismatch } from "../../arrow/builders/builder.ts";
 import { columnBuilder } from "../../arrow/builders/index.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { BadRecord, type FileRow, KeptRow } from "./bad-record.ts";
 import type { ParsedOptions } from "./options.ts";
 import { textConverter } from "./text-values.ts";
 
@@ -66,15 +67,21 @@ export class FolderColumns {
   }
 
   /** Returns the chunk with the columns of the folders. */
-  addTo(chunk: RecordBatch | Iterable<Row>): RecordBatch | Iterable<Row> {
+  addTo(chunk: RecordBatch | Iterable<FileRow>): RecordBatch | Iterable<FileRow> {
     return chunk instanceof RecordBatch
       ? this.#addToBatch(chunk)
-      : Iterator.from(chunk).map((row) => this.#addToRow(row as readonly unknown[]));
+      : Iterator.from(chunk).map((row) => this.#addToFileRow(row));
   }
 
-  #addToRow(row: readonly unknown[]): unknown[] {
+  #addToFileRow(row: FileRow): FileRow {
+    if (row instanceof BadRecord) return row;
+    return row instanceof KeptRow ? new KeptRow(this.addToRow(row.row), row.content) : this.addToRow(row);
+  }
+
+  /** Returns the row, which is an array, with the columns of the folders. */
+  addToRow(row: Row): Row {
     let at = 0;
-    return this.#values.map((value) => (value === undefined ? row[at++] : value[0]));
+    return this.#values.map((value) => (value === undefined ? (row as readonly unknown[])[at++] : value[0]));
   }
 
   #addToBatch(batch: RecordBatch): RecordBatch {

@@ -5,10 +5,11 @@ import { DataSource } from "../../contract/data-source.ts";
 import type { ObjectInfo } from "../../contract/object-store.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader, RowSource } from "../../contract/stream-reader.ts";
+import type { RecordContent } from "./bad-record.ts";
 import { checkEpoch } from "./epoch.ts";
 import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
-import { inferSchema, readFiles } from "./read.ts";
+import { inferSchema, readFiles, readRecordsAgain } from "./read.ts";
 import { sampleRecords } from "./sample.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
@@ -76,5 +77,9 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
   override read(partition: FileGroup, task: TaskContext): RowSource {
     const { options, runtime } = this.#source;
     return readFiles(runtime.openStore(options.path), this.#schema, options, partition, task);
+  }
+
+  readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {
+    return readRecordsAgain(this.#schema, this.#source.options, contents, badRows);
   }
 }

@@ -7,6 +7,7 @@ import { checkColumnNames } from "../kit/column-names.ts";
 import { jsonRow } from "../kit/json.ts";
 import { JsonFault, parseJson } from "../kit/json-parser.ts";
 import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
+import { BadRecord, type FileRow, KeptRow } from "./bad-record.ts";
 import { bytesOf } from "./binary-text.ts";
 import type { FileBytes } from "./bytes.ts";
 import { checkNotInFolders } from "./columns.ts";
@@ -31,17 +32,16 @@ export async function* readJsonLines(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
+  keepsContent: boolean,
   leftOut?: LeftOutFields,
-): AsyncGenerator<Iterable<Row>> {
+): AsyncGenerator<Iterable<FileRow>> {
   const toRow = rowReader(schema, options);
   const names = schema.fields.map(({ name }) => name);
   const known = new Set(names);
   let number = 0;
   let isFirst = true;
-  function* parsed(lines: readonly string[]): Generator<Row> {
-    for (const line of lines) {
-      number++;
-      if (EMPTY_LINE.test(line)) continue;
+  const toRowOf = (line: string): FileRow => {
+    try {
       const record = recordOf(line, number);
       if (isFirst) {
         checkColumnNames(names, Object.keys(record), { schema: ".schema(…)" });
@@ -49,7 +49,16 @@ export async function* readJsonLines(
       }
       isFirst = false;
       leftOut?.lookAtRecord(record, known);
-      yield toRow(record);
+      const row = toRow(record);
+      return keepsContent ? new KeptRow(row, { file: file.key, line }) : row;
+    } catch (error) {
+      return BadRecord.of(error, { file: file.key, line });
+    }
+  };
+  function* parsed(lines: readonly string[]): Generator<FileRow> {
+    for (const line of lines) {
+      number++;
+      if (!EMPTY_LINE.test(line)) yield toRowOf(line);
     }
   }
   for await (const lines of linesOf(file, options)) yield parsed(lines);
@@ -64,6 +73,12 @@ export async function* jsonRecords(file: FileBytes, options: ParsedOptions): Asy
       if (!EMPTY_LINE.test(line)) yield recordOf(line, number);
     }
   }
+}
+
+/** Returns what makes a row of a line that was read before. */
+export function lineReader(schema: Schema, options: ParsedOptions): (line: string) => Row {
+  const toRow = rowReader(schema, options);
+  return (line) => toRow(recordOf(line, 1));
 }
 
 /** Yields the lines of each piece of the file. */

@@ -3,17 +3,19 @@ import { ValueMismatch } from "../../arrow/builders/builder.ts";
 import { LeftOutFields } from "../../arrow/left-out.ts";
 import { RowCollector } from "../../arrow/row-collector.ts";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
+import type { BadRowSink } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { MalformedFileError, MalformedRowError } from "../kit/malformed.ts";
 import { arrowSchema, readArrow } from "./arrow.ts";
+import { BadRecord, type FileRow, KeptRow, type RecordContent } from "./bad-record.ts";
 import { FileBytes } from "./bytes.ts";
-import { readCsv } from "./csv.ts";
+import { fieldsReader, readCsv } from "./csv.ts";
 import { type FileGroup, type Folder, listFiles } from "./folder.ts";
 import { FolderColumns, folderValues } from "./folder-columns.ts";
-import { readJsonLines } from "./json-lines.ts";
+import { lineReader, readJsonLines } from "./json-lines.ts";
 import type { ParsedOptions } from "./options.ts";
 import { parquetFileSchema, readParquet } from "./parquet.ts";
 import { TextMismatch } from "./text-mismatch.ts";
@@ -36,24 +38,47 @@ export async function* readFiles(
   schema: Schema,
   options: ParsedOptions,
   { files }: FileGroup,
-  task: Pick<TaskContext, "leftOut">,
+  task: Pick<TaskContext, "badRows" | "leftOut"> = {},
 ): AsyncGenerator<RecordBatch> {
+  const { badRows } = task;
   const leftOut = new LeftOutFields();
+  const kept = { keepsContent: badRows !== undefined, leftOut };
   // One collector for all files, so that the rows of many small files share a record batch.
-  const rows = new RowCollector(schema, {});
+  const rows = new RowCollector(schema, {}, badRows);
+  const toError = (error: unknown, place: ReadPosition) => errorInFile(error, options, place);
   for await (const file of withReadAhead(files.map((planned) => new FileBytes(store, planned)))) {
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {
-      for await (const chunk of withFolderColumns(file, schema, options, leftOut))
-        yield* collect(chunk, rows, place);
+      for await (const chunk of withFolderColumns(file, schema, options, kept))
+        yield* collect(chunk, rows, { place, badRows, toError });
     } catch (error) {
-      throw errorInFile(error, options, place);
+      throw toError(error, place);
     }
   }
-  if (rows.pending > 0) yield rows.flush();
+  yield* rest(rows);
   const { found } = leftOut;
   if (found !== undefined) task.leftOut?.(found.names, found.rows);
+}
+
+/** The parts of a file that are collected besides its rows. */
+interface Kept {
+  /** True if the content of each record is kept with its row. */
+  readonly keepsContent: boolean;
+  readonly leftOut: LeftOutFields;
+}
+
+interface Collecting {
+  readonly place: ReadPosition;
+  readonly badRows: BadRowSink | undefined;
+  toError(error: unknown, place: ReadPosition): MillraceError;
+}
+
+/** Yields the rows collected so far, if there are any that are not bad. */
+function* rest(rows: RowCollector): Generator<RecordBatch> {
+  if (rows.pending === 0) return;
+  const batch = rows.flush();
+  if (batch.numRows > 0) yield batch;
 }
 
 /**
@@ -61,20 +86,62 @@ export async function* readFiles(
  * batch is full.
  */
 function* collect(
-  chunk: RecordBatch | Iterable<Row>,
+  chunk: RecordBatch | Iterable<FileRow>,
   rows: RowCollector,
-  place: ReadPosition,
+  { place, badRows, toError }: Collecting,
 ): Generator<RecordBatch> {
   if (chunk instanceof RecordBatch) {
-    if (rows.pending > 0) yield rows.flush();
+    yield* rest(rows);
     yield chunk;
     return;
   }
   for (const row of chunk) {
-    place.row++;
-    rows.append(row, place);
-    if (rows.isFull) yield rows.flush();
+    if (row instanceof BadRecord) {
+      if (badRows === undefined) throw row.error;
+      rows.reject(toError(row.error, place), { raw: row.content });
+      place.row++;
+    } else {
+      place.row++;
+      if (row instanceof KeptRow) rows.append(row.row, place, { raw: row.content });
+      else rows.append(row, place);
+    }
+    if (rows.isFull) yield* rest(rows);
   }
+}
+
+/** Makes rows again of records that could not be read. What still cannot goes to `badRows`. */
+export function* readRecordsAgain(
+  schema: Schema,
+  options: ParsedOptions,
+  contents: readonly RecordContent[],
+  badRows: BadRowSink | undefined,
+): Generator<RecordBatch> {
+  const rows = new RowCollector(schema, {}, badRows);
+  for (const content of contents) {
+    const place = { path: content.file, row: 0 };
+    try {
+      rows.append(rowOf(content, schema, options), place, { raw: content });
+    } catch (error) {
+      const bad = BadRecord.of(error, content);
+      rows.reject(errorInFile(bad.error, options, place), { raw: content });
+    }
+  }
+  yield* rest(rows);
+}
+
+function rowOf(content: RecordContent, schema: Schema, options: ParsedOptions): Row {
+  const values = folderValues(content.file, options);
+  const columns = values.size === 0 ? undefined : new FolderColumns(schema, values);
+  const fileSchema = columns?.fileSchema ?? schema;
+  if ("record" in content)
+    throw new MalformedRowError(
+      `a record has ${content.record.length} fields, and it cannot be told which of them is missing`,
+    );
+  const row =
+    "line" in content
+      ? lineReader(fileSchema, options)(content.line)
+      : fieldsReader(fileSchema, options)(content.fields);
+  return columns?.addToRow(row) ?? row;
 }
 
 /**
@@ -111,12 +178,12 @@ async function* withFolderColumns(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
-  leftOut: LeftOutFields,
-): AsyncGenerator<RecordBatch | Iterable<Row>> {
+  kept: Kept,
+): AsyncGenerator<RecordBatch | Iterable<FileRow>> {
   const values = folderValues(file.key, options);
-  if (values.size === 0) return yield* chunksOf(file, schema, options, leftOut);
+  if (values.size === 0) return yield* chunksOf(file, schema, options, kept);
   const columns = new FolderColumns(schema, values);
-  for await (const chunk of chunksOf(file, columns.fileSchema, options, leftOut)) yield columns.addTo(chunk);
+  for await (const chunk of chunksOf(file, columns.fileSchema, options, kept)) yield columns.addTo(chunk);
 }
 
 /**
@@ -127,13 +194,13 @@ function chunksOf(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
-  leftOut: LeftOutFields,
-): AsyncGenerator<RecordBatch | Iterable<Row>> {
+  { keepsContent, leftOut }: Kept,
+): AsyncGenerator<RecordBatch | Iterable<FileRow>> {
   switch (options.format) {
     case "csv":
-      return readCsv(file, schema, options);
+      return readCsv(file, schema, options, keepsContent);
     case "jsonl":
-      return readJsonLines(file, schema, options, leftOut);
+      return readJsonLines(file, schema, options, keepsContent, leftOut);
     case "arrow":
       return readArrow(file, schema, options);
     case "parquet":

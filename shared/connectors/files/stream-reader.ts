@@ -12,9 +12,10 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { offsetOf } from "../kit/offset-fields.ts";
+import type { RecordContent } from "./bad-record.ts";
 import { byTime, type FileGroup, FileSelection, listFiles, partitionsOf } from "./folder.ts";
 import type { ParsedOptions } from "./options.ts";
-import { readFiles } from "./read.ts";
+import { readFiles, readRecordsAgain } from "./read.ts";
 import { type Fingerprint, fingerprint, SeenFiles } from "./seen.ts";
 
 /** The common part of the two stream readers. Their offsets count the files that were read. */
@@ -54,6 +55,10 @@ abstract class FilesReader<O extends { readonly files: number }>
 
   override read(partition: FileGroup, task: TaskContext): RowSource {
     return readFiles(this.store, this.#schema, this.options, partition, task);
+  }
+
+  readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {
+    return readRecordsAgain(this.#schema, this.options, contents, badRows);
   }
 
   override compareOffsets(a: O, b: O): number {

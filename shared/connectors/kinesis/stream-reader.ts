@@ -1,5 +1,6 @@
 import type { Schema } from "apache-arrow";
 import { LeftOutFields } from "../../arrow/left-out.ts";
+import type { BadRow } from "../../contract/bad-rows.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import type { Offset } from "../../contract/offset.ts";
 import {
@@ -8,6 +9,7 @@ import {
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { atOnce } from "../kit/at-once.ts";
+import { badRow } from "../kit/bad-row.ts";
 import { offsetOf } from "../kit/offset-fields.ts";
 import { lookAhead } from "./look-ahead.ts";
 import type { ParsedOptions } from "./options.ts";
@@ -28,11 +30,23 @@ import {
   replaced,
   type Shard,
   type Stream,
+  type StreamRecord,
   type StreamSummary,
 } from "./stream.ts";
 
 /** The records of a shard from `first` to `last`, both included. */
 export type ShardRange = { readonly shardId: string; readonly first: Mark; readonly last: Mark };
+
+/** A record that was no row. */
+type KeptRecord = StreamRecord & { readonly shardId: string };
+
+function rowOrBad(toRow: (record: StreamRecord) => Row, record: StreamRecord, shardId: string): Row | BadRow {
+  try {
+    return toRow(record);
+  } catch (error) {
+    return badRow(error, { ...record, shardId } satisfies KeptRecord);
+  }
+}
 
 const SHARDS_AT_ONCE = 16;
 /** Arrival times, and the time at which a stream was made, are approximate. Milliseconds. */
@@ -199,7 +213,7 @@ export class KinesisReader
    * Yields the rows of a range of records. Errors: `KINESIS_DATA_EXPIRED`, `KINESIS_FAILED`, and
    * those of records that cannot be converted to rows.
    */
-  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row> {
+  override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row | BadRow> {
     const { shardId, first, last } = range;
     const leftOut = new LeftOutFields();
     const toRow = recordReader(this.#schema, this.#options, shardId, leftOut);
@@ -211,7 +225,7 @@ export class KinesisReader
         this.#checkBegin(range, oldest);
         for (const record of page.records) {
           const sequenceNumber = BigInt(record.sequenceNumber);
-          if (sequenceNumber >= begin && sequenceNumber <= end) yield toRow(record);
+          if (sequenceNumber >= begin && sequenceNumber <= end) yield rowOrBad(toRow, record, shardId);
           // A sequence number beyond `end` appears only if the whole range has expired.
           if (sequenceNumber >= end) return;
         }
@@ -222,6 +236,11 @@ export class KinesisReader
       if (found !== undefined) task.leftOut?.(found.names, found.rows);
     }
     this.#refuseLoss(range, "has no more records");
+  }
+
+  *readBadRows(contents: readonly KeptRecord[]): Generator<Row | BadRow> {
+    for (const { shardId, ...record } of contents)
+      yield rowOrBad(recordReader(this.#schema, this.#options, shardId), record, shardId);
   }
 
   #checkBegin(range: ShardRange, oldest: string | undefined): void {

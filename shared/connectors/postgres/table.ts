@@ -46,7 +46,10 @@ export interface Column {
   readonly identity: "always" | "default" | "none";
   /** True if the server computes the value, so that no statement may set it. */
   readonly isGenerated: boolean;
-  /** True if the server has a value where a row has none: a default, a number, a computed one. */
+  /**
+   * True if the server has a value for a row that has none: a default, a number, or it computes
+   * it.
+   */
   readonly isFilled: boolean;
 }
 

@@ -7,7 +7,7 @@ import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 import { FIRST_PLACE, Pages } from "./pages.ts";
-import { recordBatches } from "./records.ts";
+import { readRecordsAgain, recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
 import type { TimeRangeReader } from "./time-range-reader.ts";
@@ -26,9 +26,13 @@ export class ListReader extends DataSourceReader<null> {
     this.#client = client;
   }
 
-  override read(_partition: null, task: TaskContext): AsyncGenerator<RecordBatch> {
-    const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal: task.signal });
-    return recordBatches(this.#schema, this.#options.columns, pages, { task });
+  override read(_partition: null, { signal, badRows, leftOut }: TaskContext): AsyncGenerator<RecordBatch> {
+    const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal });
+    return recordBatches(this.#schema, this.#options.columns, pages, { badRows, leftOut });
+  }
+
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return readRecordsAgain(this.#schema, this.#options, contents, task);
   }
 }
 
@@ -85,6 +89,10 @@ export class TimeRangeBatchReader extends DataSourceReader<TimeRangeJson> {
 
   override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
     return this.#stream.read(partition, task);
+  }
+
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return this.#stream.readBadRows(contents, task);
   }
 }
 

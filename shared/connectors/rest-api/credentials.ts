@@ -1,8 +1,9 @@
+import { concealMembers, concealSecrets, type NamedSecret, SECRET_NAME } from "../../contract/conceal.ts";
 import type { Runtime } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import { formEncoded } from "../kit/http/oauth2.ts";
 import { type FromEnvironment, isFromEnvironment, secretOf } from "../kit/secrets.ts";
-import { concealSecrets, hideInUrl, hideSecrets, type NamedSecret, revealSecrets } from "./placeholders.ts";
+import { hideInUrl, hideSecrets, revealSecrets } from "./placeholders.ts";
 import { mapJson } from "./request-body.ts";
 import type { RequestOptions } from "./request-options.ts";
 
@@ -11,17 +12,8 @@ import type { RequestOptions } from "./request-options.ts";
  */
 const TOKEN_NAME = "oauth2:token";
 const TOKEN_PLACEHOLDER = /(?:\{|%7B)oauth2(?::|%3A)token(?:\}|%7D)/gi;
-/** Matches a name which says that the value is a secret. */
-const SECRET_NAME =
-  /token|secret|signature|password|credential|cookie|api[-_]?key|session|\bsig|\bauth|\bjwt/i;
 /** Matches a parameter whose name says that its value is a secret of the API's own making. */
 const SECRET_PARAMETER = new RegExp(`([?&][^?&=]*(?:${SECRET_NAME.source})[^?&=]*=)[^&]+`, "gi");
-/** Matches such a secret in the text of an answer: `"token":"…"` or `token=…`. */
-const SECRET_MEMBER = new RegExp(
-  `(\\b[\\w-]*(?:${SECRET_NAME.source})[\\w-]*(?:"\\s*:\\s*"|=))[^\\s"&,;<>]+`,
-  "gi",
-);
-
 /**
  * Returns true for `{ env: "NAME" }` in a request body, which may have other objects with `env`.
  */
@@ -127,7 +119,7 @@ export class Credentials {
     // OAuth2 encodes a client's secret before base64.
     const encoded = secrets.map(({ name, value }) => ({ name, value: formEncoded(value) }));
     const all = [...secrets, ...encoded, ...this.#plainSecrets()];
-    return concealSecrets(text, all).replace(SECRET_MEMBER, "$1…");
+    return concealMembers(concealSecrets(text, all));
   }
 
   /** Returns the URL of the stored path and query, with its secrets. */

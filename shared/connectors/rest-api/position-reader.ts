@@ -10,7 +10,7 @@ import type { SourceOptions } from "./options.ts";
 import { after, keyOf, type PageRef } from "./page-ref.ts";
 import { type Page, Pages, type Place } from "./pages.ts";
 import { POSITION, type Position, Positions } from "./positions.ts";
-import { recordBatches } from "./records.ts";
+import { readRecordsAgain, recordBatches } from "./records.ts";
 import { walk } from "./walk.ts";
 
 /**
@@ -143,8 +143,13 @@ export class PositionReader
   }
 
   override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
+    const { badRows, leftOut } = task;
     const pages = this.#readSlice(slice, task.signal);
-    return recordBatches(this.#schema, this.#options.columns, pages, { task });
+    return recordBatches(this.#schema, this.#options.columns, pages, { badRows, leftOut });
+  }
+
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return readRecordsAgain(this.#schema, this.#options, contents, task);
   }
 
   async *#readSlice(slice: PageSlice, signal: AbortSignal): AsyncGenerator<Pick<Page, "records" | "url">> {

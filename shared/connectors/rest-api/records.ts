@@ -1,10 +1,13 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import type { BadRow, BadRowSink } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
+import { optional } from "../../contract/optional.ts";
 import type { Row } from "../../contract/stream-reader.ts";
+import { badRow } from "../kit/bad-row.ts";
 import { checkColumnNames, type Misnamed } from "../kit/column-names.ts";
 import { firstNames, pathReader } from "../kit/json-path.ts";
 import { pathCheck, pathOf } from "./column-paths.ts";
@@ -13,11 +16,17 @@ import type { SourceOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 import { timeColumn } from "./time-column.ts";
 
+/** A page of the list, or records that are read again. */
+export type RecordPage = Pick<Page, "records"> & Partial<Pick<Page, "url">>;
+
+/** How the records of pages are taken. */
 export interface RecordOptions {
-  /** Returns false for rows that are dropped. */
+  /** Rows for which it returns false are left out. */
   readonly keep?: (row: Row) => boolean;
-  /** The task that reads, which is told of fields that the schema lacks. */
-  readonly task: Pick<TaskContext, "leftOut">;
+  /** Takes records that do not fit. Without it, they are errors. */
+  readonly badRows?: BadRowSink | undefined;
+  /** Is told of fields that the schema lacks. */
+  readonly leftOut?: TaskContext["leftOut"] | undefined;
 }
 
 /**
@@ -28,27 +37,35 @@ export interface RecordOptions {
 export async function* recordBatches(
   schema: Schema,
   columns: SourceOptions["columns"],
-  pages: AsyncIterable<Pick<Page, "records" | "url">>,
-  { keep = () => true, task }: RecordOptions,
+  pages: AsyncIterable<RecordPage>,
+  { keep = () => true, badRows, leftOut }: RecordOptions = {},
 ): AsyncGenerator<RecordBatch> {
   const toRow = rowReader(schema, columns);
-  const checkNames = nameCheck(schema, columns, task);
+  const checkNames = nameCheck(schema, columns, leftOut);
   let at: { readonly url?: string } = {};
   let number = 1;
-  async function* rows(): AsyncGenerator<Row> {
+  async function* rows(): AsyncGenerator<Row | BadRow> {
     for await (const { records, url } of pages) {
-      at = { url };
+      at = optional("url", url);
       checkNames(records);
       for (const record of records) {
-        const row = toRow(record, number);
-        if (!keep(row)) continue;
+        let row: Row | BadRow;
+        try {
+          row = toRow(record, number);
+          if (!keep(row)) continue;
+        } catch (error) {
+          row = badRow(error, record);
+        }
         number++;
         yield row;
       }
     }
   }
   try {
-    yield* toRecordBatches(schema, rows(), {});
+    const sink: BadRowSink | undefined = badRows && {
+      add: (error, content) => badRows.add(error.with({ where: at }), content),
+    };
+    yield* toRecordBatches(schema, rows(), {}, sink);
   } catch (error) {
     throw MillraceError.is(error) ? error.with({ where: at }) : error;
   }
@@ -107,7 +124,7 @@ function rowReader(
 function nameCheck(
   schema: Schema,
   columns: SourceOptions["columns"],
-  task: Pick<TaskContext, "leftOut">,
+  leftOut: TaskContext["leftOut"] | undefined,
 ): (records: readonly unknown[]) => void {
   const names = schema.fields.map(({ name }) => name);
   const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
@@ -120,7 +137,7 @@ function nameCheck(
       const found = Object.keys(record);
       checkColumnNames(plain, found, { known, orElse: columnsHint });
       const others = found.filter((name) => !taken.has(name));
-      if (others.length > 0) task.leftOut?.(others, records.length);
+      if (others.length > 0) leftOut?.(others, records.length);
     }
     checkPaths(records);
   };
@@ -129,4 +146,17 @@ function nameCheck(
 function columnsHint(misnamed: readonly Misnamed[]): string {
   const pairs = misnamed.map(({ column, found }) => `${JSON.stringify(column)}: ${JSON.stringify(found)}`);
   return `, or set columns: { ${pairs.join(", ")} }`;
+}
+
+/** Converts quarantined records again. */
+export function readRecordsAgain(
+  schema: Schema,
+  { columns }: SourceOptions,
+  contents: readonly unknown[],
+  { badRows }: TaskContext,
+): AsyncGenerator<RecordBatch> {
+  async function* pages(): AsyncGenerator<RecordPage> {
+    yield { records: contents };
+  }
+  return recordBatches(schema, columns, pages(), { badRows });
 }

@@ -5,6 +5,12 @@ import { type ParsedTimeRange, UNITS } from "./time-range-options.ts";
 
 const SECOND = 1_000_000n;
 
+/** The range of time that a request asks for, in microseconds. */
+export interface AskedRange {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
 /**
  * Returns the range that the API is asked for, in microseconds. With `column` it is wider than the
  * partition by a second or a day at both ends, because rows outside the partition are dropped
@@ -13,7 +19,7 @@ const SECOND = 1_000_000n;
 export function askedRange(
   { from, to }: Pick<TimeRange, "from" | "to">,
   options: ParsedTimeRange,
-): { readonly from: bigint; readonly to: bigint } {
+): AskedRange {
   const unit = UNITS[options.format];
   if (options.column !== undefined) {
     // Some APIs round their parameters to seconds, in whichever direction, and some take a date as
@@ -28,6 +34,18 @@ export function askedRange(
     return { from: from === toMicros(start) ? from - unit : from, to };
   }
   return { from: startExclusive ? from - unit : from, to: endInclusive ? to - unit : to };
+}
+
+/**
+ * Returns the range that the API is asked for without a margin; `undefined` if the format cannot
+ * express it.
+ */
+export function exactRange(
+  range: Pick<TimeRange, "from" | "to">,
+  { column: _none, ...options }: ParsedTimeRange,
+): AskedRange | undefined {
+  const unit = UNITS[options.format];
+  return range.from % unit === 0n && range.to % unit === 0n ? askedRange(range, options) : undefined;
 }
 
 function tooFine(from: bigint, to: bigint, { format }: ParsedTimeRange): MillraceError {

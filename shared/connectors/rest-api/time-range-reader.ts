@@ -14,9 +14,9 @@ import { TimeRange, type TimeRangeJson } from "../../contract/time-range.ts";
 import type { RestClient } from "./client.ts";
 import type { SourceOptions } from "./options.ts";
 import { FIRST_PLACE, type Page, Pages } from "./pages.ts";
-import { recordBatches } from "./records.ts";
+import { readRecordsAgain, recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
-import { askedRange, formatTime } from "./time-params.ts";
+import { type AskedRange, askedRange, exactRange, formatTime } from "./time-params.ts";
 import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
 import { walk } from "./walk.ts";
 
@@ -92,28 +92,38 @@ export class TimeRangeReader
     return `${this.#range.partitionSeconds}s`;
   }
 
-  override read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
-    return this.#rowsIn(TimeRange.fromJSON(partition), this.pagesOf(partition, task.signal), task);
+  override async *read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
+    const { column, rowsOutside } = this.#range;
+    const range = TimeRange.fromJSON(partition);
+    const outside = new OutsideRows(this.#range, this.#runtime.now());
+    const keep = this.#rangeFilter(range, outside);
+    const { badRows, leftOut, signal } = task;
+    const rowsOf = (asked: AskedRange) =>
+      recordBatches(this.#schema, this.#options.columns, this.#pagesOf(asked, signal), {
+        keep,
+        badRows,
+        leftOut,
+      });
+    yield* rowsOf(askedRange(range, this.#range));
+    // An API that gives the start it was asked for as the time of its rows has none in the range.
+    const exact = outside.isMiss ? exactRange(range, this.#range) : undefined;
+    if (exact !== undefined) yield* rowsOf(exact);
+    if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 
-  /** Yields the pages of a partition. */
-  pagesOf(partition: TimeRangeJson, signal?: AbortSignal): AsyncGenerator<Page> {
+  /** Yields the pages of a partition, for a sample. */
+  pagesOf(partition: TimeRangeJson): AsyncIterable<Page> {
+    return this.#pagesOf(askedRange(TimeRange.fromJSON(partition), this.#range));
+  }
+
+  #pagesOf({ from, to }: AskedRange, signal?: AbortSignal): AsyncIterable<Page> {
     const { startParam, endParam } = this.#range;
-    const { from, to } = askedRange(TimeRange.fromJSON(partition), this.#range);
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
     return walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, optional("signal", signal));
   }
 
-  async *#rowsIn(
-    range: TimeRange,
-    pages: AsyncIterable<Page>,
-    task: TaskContext,
-  ): AsyncGenerator<RecordBatch> {
-    const { column, rowsOutside } = this.#range;
-    const outside = new OutsideRows(this.#range, this.#runtime.now());
-    const keep = this.#rangeFilter(range, outside);
-    yield* recordBatches(this.#schema, this.#options.columns, pages, { keep, task });
-    if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
+  readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {
+    return readRecordsAgain(this.#schema, this.#options, contents, task);
   }
 
   override compareOffsets: (a: TimeOffset, b: TimeOffset) => number = ORDER.compare;
@@ -136,8 +146,7 @@ export class TimeRangeReader
         // A value that is not a time is kept; the conversion to Arrow then reports its row and
         // field.
         if (time === undefined) return true;
-        outside.add(time);
-        return range.contains(time);
+        return outside.add(time, range.contains(time));
       }
       if (rowsWithoutTime === "error") throw noTime(column);
       return keepsNull;
@@ -152,6 +161,7 @@ class OutsideRows {
   readonly #from: bigint;
   readonly #to: bigint;
   #inside = 0;
+  #kept = 0;
   count = 0;
 
   /** `now` is in milliseconds. */
@@ -161,9 +171,17 @@ class OutsideRows {
     this.#to = (end > current ? end : current) + DAY;
   }
 
-  add(time: bigint): void {
+  /** Counts a row, and returns whether it is kept. */
+  add(time: bigint, isKept: boolean): boolean {
+    if (isKept) this.#kept++;
     if (time < this.#from || time > this.#to) this.count++;
     else this.#inside++;
+    return isKept;
+  }
+
+  /** True if there were rows of other partitions, and none of this one. */
+  get isMiss(): boolean {
+    return this.#kept === 0 && this.#inside > 0;
   }
 
   get isAll(): boolean {

@@ -99,9 +99,17 @@ export const COMMAND = {
     means: "`.outputMode()` of something else than the two modes, such as Spark's `update`",
     do: "`append` or `complete`",
   },
+  ON_BAD_ROW_INVALID: {
+    means: "`.onBadRow()` of something else than `fail`, `drop` and `quarantine`, or with a wrong `max`",
+    do: "one of the three; `max` is a number of rows",
+  },
   ON_SCHEMA_CHANGE_INVALID: {
     means: "`.onSchemaChange()` of something else than `fail`, `evolve` and `ignore`",
     do: "one of the three",
+  },
+  PAUSE_AFTER_ABORTS_INVALID: {
+    means: "`.pauseAfterAborts()` of something else than a whole number from 1 on, or `never`",
+    do: "correct it",
   },
   SAVE_MODE_NOT_SUPPORTED: {
     means:

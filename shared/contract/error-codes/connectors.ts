@@ -152,7 +152,7 @@ export const POSTGRES = {
 export const REST_API = {
   HTTP_STATUS: {
     means: "the API answered this status; of a sink, to which rows",
-    do: "by status: credentials, options, or ask who runs it; what it said is on the terminal of the run",
+    do: "by status: credentials, options, or ask who runs it; what it said is on the terminal of the run and in its log",
     again:
       "408, 425, 429, 5xx except 501, 505, 506, 510 and 511, and 403 at a limit; of a sink also 409, and [without a key](rest-api.md#when-rows-are-sent-and-what-is-guaranteed) only 425, 429 and 403 at a limit",
   },
@@ -179,7 +179,7 @@ export const REST_API = {
   },
   ACCESS_TOKEN_FAILED: {
     means: "the token endpoint of `oauth2` gave no token",
-    do: "check the client id, its secret and the scope; the answer is on the terminal of the run",
+    do: "check the client id, its secret and the scope; the answer is on the terminal of the run and in its log",
     again: "408, 425, 429, 5xx as above, and a broken connection",
   },
   ROWS_NOT_FOUND: {

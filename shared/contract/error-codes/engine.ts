@@ -176,6 +176,12 @@ export const TASKS = {
     do: "see the run's other errors",
     again: "next run",
   },
+  PIPELINE_PAUSED: {
+    means:
+      "the pipeline [was paused](runners.md#a-batch-that-cannot-succeed), because a batch was aborted again and again by an error that will not pass; nothing was read or written",
+    do: "correct what `millrace batch` shows, then `millrace resume`; or leave its rows out by `millrace skip`, then `millrace resume`",
+    again: "no",
+  },
   BATCH_ABORTED: {
     means: "the batch was aborted, and no reason is known",
     do: "run again",

@@ -59,4 +59,24 @@ export const CHANGES = {
     do: 'add a column to `sequenceBy`, or set `onEqualSequence: "first"`',
     again: "no",
   },
+  BAD_ROWS_TOO_MANY: {
+    means: "a batch has more rows that cannot be written than `max` of `.onBadRow()` allows; it is aborted",
+    do: "correct the source or the schema, or allow more",
+    again: "next run",
+  },
+  QUARANTINE_FILE_MISSING: {
+    means: "a file of quarantined rows is gone from the pipeline's store",
+    do: "restore it, or read its rows again from the source",
+    again: "no",
+  },
+  RETRY_NOT_SUPPORTED: {
+    means: "quarantined rows cannot be sent again: each run of the pipeline writes all rows anew",
+    do: "run the pipeline again after the fix",
+  },
+  ROW_NOT_READ_AGAIN: {
+    means:
+      "a quarantined row cannot be made from what was kept of it, because the reader has no `readBadRows`; it stays in the quarantine",
+    do: "give the reader `readBadRows`, or read its range again: `millrace rewind`",
+    again: "no",
+  },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;

@@ -3,12 +3,29 @@ import type { ErrorMeaning } from "./meaning.ts";
 /** Codes that functions of `millrace/testing` throw. */
 export const KIT = {
   CHECK_FAILED: {
-    means: "`checkSource` or `checkSink` found traps; the message names each with the way out",
+    means: "`checkSource`, `checkSink` or `checkSteps` found traps; the message names each with the way out",
     do: "see [testing](testing.md)",
   },
   CHECK_INVALID: {
-    means: "it was given something that is no source or sink, or `runPipeline` no pipeline",
+    means:
+      "it was given something that is no source or sink, `checkSteps` one without steps, or `runPipeline` no pipeline",
     do: "give a class, a pipeline, or a function that makes one; `runPipeline` a pipeline",
+  },
+} as const satisfies Readonly<Record<string, ErrorMeaning>>;
+
+/** Codes of the traps of steps that change rows. */
+export const STEP_TRAPS = {
+  STEP_NOT_REPEATABLE: {
+    means: "the steps made other rows of the same rows the second time",
+    do: "no clock, no chance, no counter that outlives a row",
+  },
+  STEP_DEPENDS_ON_BATCHES: {
+    means: "the steps made other rows when record batches were cut in other places",
+    do: "make each row of one row",
+  },
+  STEP_CHANGES_INPUT: {
+    means: "`.mapBatches()` changed the record batch that it was given",
+    do: "build new columns",
   },
 } as const satisfies Readonly<Record<string, ErrorMeaning>>;
 

@@ -1,9 +1,13 @@
+import type { ErrorOrigin } from "../../contract/error-origin.ts";
 import type { ErrorRecord } from "../../contract/errors.ts";
 
 /** Longest texts of an error in the ledger, in bytes of JSON. */
 const MESSAGE_BYTES = 8 * 1024;
 const HINT_BYTES = 4 * 1024;
 const WHERE_BYTES = 2 * 1024;
+/** How many frames of a stack are kept, and the longest text of each. */
+const MOST_FRAMES = 4;
+const FRAME_BYTES = 512;
 /** How many later errors are kept, and the longest texts of each. */
 const MOST_LATER = 3;
 const LATER_BYTES = 2 * 1024;
@@ -18,7 +22,10 @@ export function boundedError(error: ErrorRecord): ErrorRecord {
   return { ...bounded(first, MESSAGE_BYTES), ...(kept === undefined ? {} : { also: kept }) };
 }
 
-function bounded({ code, message, where, hint }: ErrorRecord, messageBytes: number): ErrorRecord {
+function bounded(
+  { code, message, where, hint, retryable, origin }: ErrorRecord,
+  messageBytes: number,
+): ErrorRecord {
   return {
     code: cut(code, WHERE_BYTES),
     message: cut(message, messageBytes),
@@ -29,6 +36,18 @@ function bounded({ code, message, where, hint }: ErrorRecord, messageBytes: numb
       ]),
     ),
     ...(hint === undefined ? {} : { hint: cut(hint, Math.min(HINT_BYTES, messageBytes)) }),
+    ...(retryable === undefined ? {} : { retryable }),
+    ...(origin === undefined ? {} : { origin: boundedOrigin(origin) }),
+  };
+}
+
+function boundedOrigin({ name, frames, ...codes }: ErrorOrigin): ErrorOrigin {
+  return {
+    name: cut(name, WHERE_BYTES),
+    ...codes,
+    ...(frames === undefined
+      ? {}
+      : { frames: frames.slice(0, MOST_FRAMES).map((each) => cut(each, FRAME_BYTES)) }),
   };
 }
 

@@ -3,8 +3,8 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
-import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
-import type { BatchProgress, Planning, Unacknowledged } from "./records.ts";
+import type { Action, Adoption, JournalEntry, Pause, Rewind, Skip } from "./manual-operations.ts";
+import type { BatchProgress, PlanFailure, Planning, Unacknowledged, Unplanned } from "./records.ts";
 import type { BatchState } from "./states.ts";
 import type { CommitAuthorization, CommitClaim, RunningTask, Task, TaskKey } from "./tasks.ts";
 
@@ -60,13 +60,21 @@ export interface Head {
   readonly lastCommittedBatchId?: number;
   /** When the newest batch was first planned, in epoch milliseconds. */
   readonly lastPlannedAt?: number;
+  /** When a run last found that there is no new data, in epoch milliseconds. */
+  readonly lastIdleAt?: number;
+  /** Present if the last run could not plan, until one plans, commits or finds no new data. */
+  readonly planFailure?: PlanFailure;
   /** The batch that is planned and not committed yet. */
   readonly openBatchId?: number;
   readonly unacknowledged?: Unacknowledged;
   /** What the sink's `commit` returned for the last committed batch. */
   readonly lastCommit?: JsonValue;
+  /** Number of quarantined rows that were not sent again. Absent for none. */
+  readonly quarantinedRows?: number;
+  /** The newest batch that sent quarantined rows again. Those of batches before it are done. */
+  readonly lastRetryBatchId?: number;
   /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
-  readonly paused?: Action;
+  readonly paused?: Pause;
 }
 
 /** A batch, with the state of its latest attempt. */
@@ -107,12 +115,19 @@ export interface Batch {
   readonly firstPlannedAt: number;
   readonly finishedAt?: number;
   readonly progress?: BatchProgress;
+  /** True if the batch sends quarantined rows again, and reads nothing of the source. */
+  readonly isRetry?: boolean;
   /** How the tasks of the attempt write to a table. Absent while they still exchange rows. */
   readonly write?: TableWrite;
   /** Present if the tasks of the attempt exchange rows before they write. */
   readonly exchanges?: Exchanges;
   /** Why the attempt was aborted, or why it has not ended yet. */
   readonly error?: ErrorRecord;
+  /**
+   * Number of aborts by errors that will not pass, since the code of the batch changed and since
+   * they last paused the pipeline. Absent for none.
+   */
+  readonly lastingFailures?: number;
 }
 
 /**
@@ -223,6 +238,7 @@ export interface NewBatch
     | "schema"
     | "write"
     | "exchanges"
+    | "isRetry"
   > {
   readonly now: number;
 }
@@ -245,12 +261,21 @@ export interface Decision {
   readonly error?: ErrorRecord;
 }
 
+/** An error that will not pass, which aborts an attempt. */
+export interface LastingFailure {
+  readonly code: string;
+  /** The abort with this number pauses the pipeline. Absent if none does. */
+  readonly pausesAfter?: number;
+}
+
 export interface Outcome {
   readonly to: "committed" | "aborted";
   readonly progress: BatchProgress;
   readonly now: number;
   /** Stored in the head until the next commit. */
   readonly lastCommit?: JsonValue;
+  /** Present if the attempt is aborted by an error that will not pass. */
+  readonly lasting?: LastingFailure;
   /** The sink's items to write in the same transaction, at most `limits.maxSinkItems`. */
   readonly sinkItems?: readonly TransactionItem[];
 }
@@ -282,8 +307,13 @@ export interface Ledger {
    * Acquires the lease with a new epoch, if the lease is free. Creates the head if there is none.
    */
   acquire(request: AcquireRequest): Promise<Acquired>;
-  /** Releases the lease. Does nothing if another run holds it. */
-  release(fence: Fence): Promise<void>;
+  /**
+   * Releases the lease, and records why the run planned no batch, if it says so. Does nothing if
+   * another run holds the lease.
+   */
+  release(fence: Fence, unplanned?: Unplanned): Promise<void>;
+  /** Records that a run which keeps the lease found no new data. */
+  recordIdle(fence: Fence, now: number): Promise<void>;
   /** Sets the pipeline's first offset, if it has none yet. */
   initialize(fence: Fence, offset: Offset): Promise<void>;
   /**

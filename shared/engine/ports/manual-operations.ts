@@ -11,6 +11,14 @@ export interface Action {
   readonly at: number;
 }
 
+/** A pause of the pipeline. */
+export interface Pause extends Action {
+  /** Present if a batch paused the pipeline, because it was aborted again and again. */
+  readonly batchId?: number;
+  /** The code of the error that aborted the batch. */
+  readonly code?: string;
+}
+
 /** Moves the offset manually. The next batch starts at `to` and gets a new batch id. */
 export interface Rewind extends Action {
   /** The offset that the pipeline must have; otherwise the rewind is refused. */
@@ -52,6 +60,6 @@ export interface JournalEntry extends Action {
   /** The offset before a rewind or an adoption; absent for other operations, like `to`. */
   readonly from?: Offset;
   readonly to?: Offset;
-  /** The batch that was skipped, or after which an adoption goes on. */
+  /** The batch that was skipped, that paused, or after which an adoption goes on. */
   readonly batchId?: number;
 }

@@ -12,6 +12,8 @@ export interface SourceProgress {
    */
   readonly latestOffset: Offset | null;
   readonly numInputRows: number;
+  /** Rows that were read and left out, because they could not be written. Absent for none. */
+  readonly numBadRows?: number;
   readonly inputRowsPerSecond?: number;
   readonly processedRowsPerSecond?: number;
 }

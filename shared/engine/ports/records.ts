@@ -1,4 +1,19 @@
+import type { ErrorRecord } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
+
+/** Why the last run could not plan a batch. */
+export interface PlanFailure {
+  /** When the run failed, in epoch milliseconds. */
+  readonly at: number;
+  readonly error: ErrorRecord;
+}
+
+/** What a run that plans no batch leaves in the head when it releases the lease. */
+export interface Unplanned {
+  /** When the run found no new data, in epoch milliseconds. */
+  readonly idleAt?: number;
+  readonly failure?: PlanFailure;
+}
 
 /** A committed batch for which the source's `commit(end)` has not succeeded yet. */
 export interface Unacknowledged {
@@ -36,11 +51,23 @@ export interface TriggerProgress extends Omit<Planning, "endedAt"> {
   readonly sink: string;
 }
 
+/** Rows of a batch that could not be written. */
+export interface BadRows {
+  readonly rows: number;
+  /** Key of the file that lists the files of quarantined rows. Absent if the rows were dropped. */
+  readonly key?: string;
+}
+
 /** Figures of a batch attempt that has ended. */
 export interface BatchProgress {
+  /** Rows that the sink received. */
   readonly rows: number;
+  /** Rows that the source delivered. Absent if they went to the sink as they were. */
+  readonly rowsRead?: number;
   /** Bytes of Arrow data that the writer received, before any encoding. */
   readonly bytes: number;
+  /** Rows that were left out, because they could not be written. Absent if there are none. */
+  readonly bad?: BadRows;
   /** The write's metrics as people see them, by their descriptions. */
   readonly metrics?: Readonly<Record<string, string>>;
   /** Figures of the run's trigger; absent unless the attempt was committed. */

@@ -2,7 +2,7 @@ import type { ErrorLocation, ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { BatchRun } from "./ledger.ts";
-import type { Action } from "./manual-operations.ts";
+import type { Pause } from "./manual-operations.ts";
 import { rowsPerSecond, type StreamingQueryProgress } from "./progress.ts";
 import type { RunningTask, Task } from "./tasks.ts";
 
@@ -116,6 +116,8 @@ export type RunEvent =
       readonly error: ErrorRecord;
       /** Message of the user's own error. */
       readonly cause?: string;
+      /** The value that did not fit. */
+      readonly found?: string;
     }
   /**
    * A probable mistake of the source or the sink, or a source that does not answer. docs/cli.md
@@ -132,6 +134,8 @@ export type RunEvent =
       readonly partitions: number;
       readonly rows: number;
       readonly bytes: number;
+      /** Rows that were left out because they could not be written. Absent if there are none. */
+      readonly bad?: { readonly rows: number; readonly isKept: boolean };
       /** From the plan of this attempt to its end. */
       readonly milliseconds: number;
       /** The write's metrics, by their descriptions. Absent if it has none. */
@@ -144,7 +148,19 @@ export type RunEvent =
       /** True if the batch was skipped because its target exists and the save mode is `ignore`. */
       readonly targetExists?: true;
     }
-  | ({ readonly type: "paused" } & Action)
+  | {
+      /** The run goes on after a failure that may pass. */
+      readonly type: "waiting";
+      readonly error: ErrorRecord;
+      /** Message of the user's own error. */
+      readonly cause?: string;
+      /** Number of failures in a row, from 1. */
+      readonly failures: number;
+      /** When the run tries again, in epoch milliseconds. */
+      readonly at: number;
+    }
+  /** `error` is present if a batch of this run has just paused the pipeline. */
+  | ({ readonly type: "paused"; readonly error?: ErrorRecord; readonly cause?: string } & Pause)
   | { readonly type: "interrupted"; readonly openBatchId?: number }
   | { readonly type: "ended"; readonly batches: number; readonly rows: number };
 

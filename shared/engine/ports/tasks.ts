@@ -30,6 +30,15 @@ export type CommitAuthorization =
   /** Another attempt commits. */
   | { readonly granted: false; readonly holder: CommitClaim };
 
+/** The rows of a task that could not be written. */
+export interface TaskBadRows {
+  readonly rows: number;
+  /** Where the keys of its files of quarantined rows begin. Absent if the rows were dropped. */
+  readonly prefix?: string;
+  /** Number of these files. */
+  readonly files?: number;
+}
+
 /** A finished task. The first one that is recorded under a key stays forever. */
 export interface Task {
   readonly partition: number;
@@ -39,7 +48,10 @@ export interface Task {
   readonly messageKey?: string;
   /** Size of that file. Absent in records of older versions. */
   readonly messageBytes?: number;
+  /** Rows that the sink received. */
   readonly rows: number;
+  /** Rows that the source delivered. Absent if they went to the sink as they were. */
+  readonly rowsRead?: number;
   readonly bytes: number;
   readonly milliseconds: number;
   /** Number of the task attempt that was recorded. */
@@ -55,6 +67,8 @@ export interface Task {
   readonly metrics?: Readonly<Record<string, number>>;
   /** Numbers of rows that an engine's writer counted, by name, for the summary of the write. */
   readonly counts?: Readonly<Record<string, number>>;
+  /** Rows that the pipeline let the task leave out. Absent if there are none. */
+  readonly bad?: TaskBadRows;
 }
 
 /**

@@ -16,7 +16,9 @@ import type {
   PlanOfAttempt,
   PlanOfStage,
 } from "./ledger.ts";
+import type { Pause } from "./manual-operations.ts";
 import { identityOf } from "./position.ts";
+import type { Unplanned } from "./records.ts";
 import { conflict, tooManyItems } from "./refusals.ts";
 import { type BatchState, statesBefore, TRANSITIONS } from "./states.ts";
 import {
@@ -27,6 +29,7 @@ import {
   type HeadTransition,
   headTransition,
   heldBy,
+  type JournaledTransition,
 } from "./transition.ts";
 
 /*
@@ -44,7 +47,7 @@ import {
  *   effect at any time.
  * - The end of a commit moves the offset, closes the batch, replaces the sink's hint and notes that
  *   the source must be told. The end of an abort leaves the batch open for its next attempt, which
- *   has the same id, start and end.
+ *   has the same id, start and end. If such ends do not stop, one of them pauses the pipeline.
  */
 
 /**
@@ -71,9 +74,22 @@ export function acquired(request: AcquireRequest): HeadTransition {
   };
 }
 
-/** Releases the lease. Nothing happens if the run has already lost it. */
-export function released(fence: Fence): HeadTransition {
-  return { ...headTransition(fence, {}, { lease: undefined }), refusal: () => undefined };
+/**
+ * Releases the lease, and records why the run planned no batch, if it says so. Nothing happens if
+ * the run has already lost it.
+ */
+export function released(fence: Fence, { idleAt, failure }: Unplanned = {}): HeadTransition {
+  const set = {
+    lease: undefined,
+    ...(idleAt === undefined ? {} : { lastIdleAt: idleAt, planFailure: undefined }),
+    ...(failure === undefined ? {} : { planFailure: { at: failure.at, error: boundedError(failure.error) } }),
+  };
+  return { ...headTransition(fence, {}, set), refusal: () => undefined };
+}
+
+/** Records that a run which keeps the lease found no new data. */
+export function idled(fence: Fence, now: number): HeadTransition {
+  return headTransition(fence, {}, { lastIdleAt: now, planFailure: undefined });
 }
 
 /** Sets the first offset, if the pipeline has none yet. */
@@ -89,7 +105,13 @@ export function planned(fence: Fence, batch: NewBatch): BatchTransition {
     ...headTransition(
       fence,
       { openBatchId: ABSENT, nextBatchId: equal(batchId), offset: absentOr(start) },
-      { openBatchId: batchId, nextBatchId: batchId + 1, offset: start, lastPlannedAt: now },
+      {
+        openBatchId: batchId,
+        nextBatchId: batchId + 1,
+        offset: start,
+        lastPlannedAt: now,
+        planFailure: undefined,
+      },
     ),
     batch: {
       after: {
@@ -142,6 +164,8 @@ export function replanned(
         exchanges,
         finishedAt: undefined,
         progress: undefined,
+        // Other code may be the fix.
+        ...(code === batch.code ? {} : { lastingFailures: undefined }),
       },
     }),
     refusal: (current) =>
@@ -225,7 +249,8 @@ export function errorRecorded(fence: Fence, batch: Batch, error: ErrorRecord): B
 }
 
 /**
- * Ends the attempt as decided. Throws `TRANSACTION_REFUSED` if the sink has more items than the
+ * Ends the attempt as decided. The same step makes its quarantined rows visible, and ends those
+ * that it sent again. Throws `TRANSACTION_REFUSED` if the sink has more items than the
  * ledger's transaction can write.
  */
 export function finished(
@@ -233,17 +258,25 @@ export function finished(
   batch: Batch,
   outcome: Outcome,
   { maxSinkItems }: Pick<LedgerLimits, "maxSinkItems">,
-): BatchTransition {
+): BatchTransition & Partial<Pick<JournaledTransition, "entry">> {
   const { batchId, attempt, end } = batch;
-  const { to, now, progress, lastCommit, sinkItems = [] } = outcome;
+  const { to, now, progress, lastCommit, lasting, sinkItems = [] } = outcome;
   if (sinkItems.length > maxSinkItems) throw tooManyItems(fence, batchId, sinkItems.length, maxSinkItems);
   const isCommit = to === "committed";
   const change: Change<Batch> = {
     where: [{ attempt: equal(attempt), state: oneOf(statesBefore(to)) }],
     set: { state: to, finishedAt: now, progress, ...(isCommit ? { error: undefined } : {}) },
   };
+  if (lasting !== undefined) return abortedAgain(fence, batch, change, outcome);
   if (!isCommit) return batchTransition(fence, batch, change);
-  return batchTransition(fence, batch, change, {
+  const quarantined = progress.bad?.key === undefined ? 0 : progress.bad.rows;
+  // A retry that was skipped has sent nothing.
+  const kept =
+    batch.isRetry && batch.skipped === undefined
+      ? { quarantinedRows: quarantined || undefined, lastRetryBatchId: batchId }
+      : undefined;
+  const transition = batchTransition(fence, batch, change, {
+    ...kept,
     offset: end,
     lastCommittedBatchId: batchId,
     openBatchId: undefined,
@@ -251,7 +284,52 @@ export function finished(
     lastCommit,
     lastInSink: identityOf(batch),
     isSinkUnchecked: undefined,
+    planFailure: undefined,
   });
+  if (kept !== undefined || quarantined === 0) return transition;
+  return { ...transition, head: { ...transition.head, add: { quarantinedRows: quarantined } } };
+}
+
+/**
+ * Counts an abort by an error that will not pass. The last one that the pipeline allows pauses it
+ * in the same step, unless it is paused already, and the count begins anew.
+ */
+function abortedAgain(
+  fence: Fence,
+  batch: Batch,
+  { where, set }: Change<Batch>,
+  outcome: Outcome,
+): BatchTransition & Partial<Pick<JournaledTransition, "entry">> {
+  const pause = pauseBy(batch, outcome);
+  const lastingFailures = pause === undefined ? failuresWith(batch) : undefined;
+  const transition = batchTransition(fence, batch, { where, set: { ...set, lastingFailures } });
+  if (pause === undefined) return transition;
+  const { code: _code, ...action } = pause;
+  return {
+    ...transition,
+    head: { ...transition.head, initial: { paused: pause } },
+    entry: { action: "pause", ...action },
+  };
+}
+
+function failuresWith({ lastingFailures = 0 }: Batch): number {
+  return lastingFailures + 1;
+}
+
+/** Returns the pause by which this end of an attempt pauses the pipeline, if it does. */
+export function pauseBy(batch: Batch, { now, lasting }: Outcome): Pause | undefined {
+  const failures = failuresWith(batch);
+  if (lasting?.pausesAfter === undefined || failures < lasting.pausesAfter) return undefined;
+  const { pipeline, batchId } = batch;
+  const { code } = lasting;
+  const aborts = failures === 1 ? "once" : `${failures} times`;
+  return {
+    by: "millrace",
+    at: now,
+    why: `batch ${batchId} was aborted ${aborts}: ${code}; after the fix \`millrace resume ${pipeline}\`, or \`millrace skip ${pipeline}\` before it to leave its rows out`,
+    batchId,
+    code,
+  };
 }
 
 /** Notes that the source was told about the batch. Nothing changes if that was noted before. */

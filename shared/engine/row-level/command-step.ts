@@ -10,6 +10,7 @@ import type { RowLevelOperation } from "../../contract/write/row-level.ts";
 import { BatchPlanner } from "../sessions/batch-planner.ts";
 import { BATCH_READER, checkImplementation } from "../sessions/check-implementation.ts";
 import { guard } from "../sessions/guard.ts";
+import { rowPipeline } from "../steps/row-pipeline.ts";
 import { type CommandPlan, planCommand } from "./command-plan.ts";
 import {
   type CommandPath,
@@ -42,8 +43,10 @@ export type SidedPartition = { readonly side: "target" | "source"; readonly part
 
 /** The rows of a merge's source. */
 export interface MergeSource {
+  /** The schema of the rows after the steps of the source. */
   readonly schema: Schema;
   readonly reader: BatchPlanner;
+  read(partition: InputPartition, task: TaskContext): Promise<AsyncIterable<RecordBatch>>;
 }
 
 /** The schema of the rows of a command that the table carries out by itself: there are none. */
@@ -176,11 +179,9 @@ export class CommandStep {
   ): AsyncGenerator<RecordBatch> {
     const source = this.#source;
     if (source === undefined || needed === undefined) throw new Error("only a merge has a source");
-    const rows = (await source.reader.read(partition, task)) as RowSource;
     const names = source.schema.fields.map(({ name }) => name);
     const indexes = needed.fields.map(({ name }) => names.indexOf(name));
-    for await (const batch of toRecordBatches(source.schema, rows, this.parts.where))
-      yield batch.selectAt(indexes);
+    for await (const batch of await source.read(partition, task)) yield batch.selectAt(indexes);
   }
 }
 
@@ -214,10 +215,20 @@ async function openMergeSource(
   const made = await guard("SOURCE_FAILED", `making the source "${dataSource.name}" failed`, where, () => {
     return new dataSource(options as never, runtime);
   });
-  const schema = toSchema(
+  const sourceSchema = toSchema(
     given?.schema ?? (await guard("SOURCE_FAILED", "schema() failed", where, () => made.schema())),
   );
-  const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => made.reader(schema));
+  const reader = await guard("SOURCE_FAILED", "reader() failed", where, () => made.reader(sourceSchema));
   checkImplementation(reader, "reader", BATCH_READER, where);
-  return { schema, reader: new BatchPlanner(reader, schema, given?.filters ?? [], where) };
+  const planner = new BatchPlanner(reader, sourceSchema, given?.filters ?? [], where);
+  const steps = rowPipeline(sourceSchema, given?.steps ?? [], where);
+  return {
+    schema: steps.schema,
+    reader: planner,
+    async read(partition, task) {
+      const rows = (await planner.read(partition, task)) as RowSource;
+      const batches = toRecordBatches(sourceSchema, rows, where);
+      return given?.steps === undefined ? batches : steps.apply(batches, { where, signal: task.signal });
+    },
+  };
 }

@@ -1,16 +1,18 @@
-import { MillraceError } from "../../contract/errors.ts";
+import { causeOf, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import type { FinalizeResult } from "../finalize.ts";
 import { besides } from "../first-cause.ts";
 import type { PlannedBatch, PlanResult } from "../plan.ts";
 import type { PlannedStage } from "../plan-stage.ts";
 import type { Batch } from "../ports/ledger.ts";
+import type { Pause } from "../ports/manual-operations.ts";
 import type { BatchProgress } from "../ports/records.ts";
 import type { RunEvent } from "../ports/run-events.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { elapsedBetween, progressOf } from "../progress.ts";
 import { errorAfterCommit, next, outcomeOfBatch, type RunCount, type RunOutcome } from "./next.ts";
 import type { RunPolicy } from "./policy.ts";
+import { endsRun, waitAfter } from "./recovery.ts";
 
 /**
  * The steps of a run, which each environment implements: worker threads on a laptop, a plain loop
@@ -37,6 +39,11 @@ export interface RunSteps {
   planStage(planned: PlannedBatch): Promise<PlannedStage>;
   /** Ends the batch. `failure` is the error of its tasks. */
   finalize(planned: PlannedBatch, failure: MillraceError | undefined): Promise<FinalizeResult>;
+  /**
+   * Gives up the lease and what the source holds, before the wait after a failure. The next plan
+   * begins like that of a new run. Needed only if the policy outlives failures.
+   */
+  recover?(): Promise<void>;
 }
 
 export interface RunControl {
@@ -57,12 +64,13 @@ interface Round {
   /** Rows of the batch, if it was committed. */
   readonly rows?: number;
   /** Why the batch was not committed, or why the source's `commit(end)` failed. */
-  readonly error?: MillraceError;
+  readonly error?: unknown;
 }
 
 /**
  * Runs batches until the policy ends the run or the signal aborts. Throws the errors of the steps,
- * and the error of a batch that was aborted; the next run replays that batch.
+ * and the error of a batch that was aborted; the next run replays that batch. A run that outlives
+ * failures throws only errors that no waiting cures.
  */
 export async function runBatches(steps: RunSteps, control: RunControl): Promise<RunTotals> {
   const run = new Run(steps, control);
@@ -80,6 +88,10 @@ class Run {
   totals: RunTotals = { batches: 0, idle: 0, rows: 0 };
   readonly #steps: RunSteps;
   readonly #control: RunControl;
+  /** Failures in a row. */
+  #failures = 0;
+  /** True once the run had the pipeline's lease. */
+  #hasHeld = false;
 
   constructor(steps: RunSteps, control: RunControl) {
     this.#steps = steps;
@@ -91,18 +103,42 @@ class Run {
     const policy = await this.#steps.prepare();
     while (policy !== undefined && !signal.aborted) {
       const startedAt = ports.runtime.monotonic();
-      const round = await this.#round(policy);
+      const round = await this.#round(policy).catch(
+        (error: unknown): Round => ({ outcome: "failed", error }),
+      );
       this.#count(round);
       const action = next(policy, round.outcome, this.totals);
       if (action === "end") return;
       if (action === "fail") throw round.error;
+      if (action === "recover") await this.#recover(policy, round);
+      else this.#failures = 0;
       if (action === "wait") await this.#waitUntil(startedAt + (policy.interval ?? 0));
     }
   }
 
+  /** Waits after a failure. Throws its error if the run is to stop, or if no waiting cures it. */
+  async #recover({ interval = 0 }: RunPolicy, { outcome, error: thrown }: Round): Promise<void> {
+    const { pipeline, ports, signal, onEvent } = this.#control;
+    // The error of a batch that was aborted may be cured without this run, or the batch is skipped.
+    if (signal.aborted || (outcome !== "aborted" && endsRun(thrown, this.#hasHeld))) throw thrown;
+    this.#failures++;
+    const delay = waitAfter(this.#failures, interval);
+    const until = ports.runtime.monotonic() + delay;
+    const error = toMillraceError(thrown, "UNEXPECTED", "the run failed", { pipeline });
+    onEvent({
+      type: "waiting",
+      error: error.toRecord(),
+      ...causeLine(error),
+      failures: this.#failures,
+      at: ports.runtime.now() + delay,
+    });
+    await this.#steps.recover?.();
+    await this.#waitUntil(until);
+  }
+
   #count({ outcome, rows = 0 }: Round): void {
     const { totals } = this;
-    const isIdle = outcome === "idle" || outcome === "paused";
+    const isIdle = outcome === "idle" || outcome === "paused" || outcome === "pausedByFailures";
     this.totals = {
       batches: totals.batches + (outcome === "committed" || outcome === "unacknowledged" ? 1 : 0),
       idle: isIdle ? totals.idle + 1 : 0,
@@ -121,12 +157,14 @@ class Run {
     const { ports, onEvent } = this.#control;
     const planned = await this.#steps.plan(policy);
     if (planned === undefined) return { outcome: "interrupted" };
+    this.#hasHeld = true;
     if (planned.kind === "batch") return await this.#batch(planned);
     if (planned.kind === "paused") {
       onEvent({ type: "paused", ...planned.paused });
       // While a periodic run waits for the end of a pause, its lease would block manual operations.
       await ports.ledger.release(planned.fence);
-      return { outcome: "paused" };
+      const error = pausedError(this.#control.pipeline, planned.paused);
+      return error === undefined ? { outcome: "paused" } : { outcome: "pausedByFailures", error };
     }
     const why = planned.targetExists ? ({ targetExists: true } as const) : {};
     onEvent({ type: "idle", ...optional("latest", planned.latest), ...why });
@@ -173,8 +211,9 @@ class Run {
       throw besides(failure, error);
     });
     const { state, progress, finishedAt = batch.plannedAt } = ended.batch;
-    const { rows, bytes, metrics }: BatchProgress = progress ?? { rows: 0, bytes: 0 };
-    const figures = { rows, bytes, ...optional("metrics", metrics) };
+    const { rows, bytes, bad, metrics }: BatchProgress = progress ?? { rows: 0, bytes: 0 };
+    const left = bad && { rows: bad.rows, isKept: bad.key !== undefined };
+    const figures = { rows, bytes, ...optional("bad", left), ...optional("metrics", metrics) };
     const milliseconds = elapsedBetween(batch.plannedAt, finishedAt);
     const isCommitted = state === "committed";
     const written = { partitions: ended.batch.tasks, ...figures, milliseconds };
@@ -186,7 +225,11 @@ class Run {
     if (isCommitted) return { outcome, rows, ...optional("error", errorAfterCommit(ended)) };
     // As in Spark, an error of the sink's metrics after the abort replaces that of a task.
     const error = ended.failure ?? failure ?? recordedAbortError(ended.batch);
-    return { outcome, error: withWayOut(error, ended.batch) };
+    if (ended.paused === undefined) return { outcome, error: withWayOut(error, ended.batch) };
+    onEvent({ type: "paused", ...ended.paused, error: error.toRecord(), ...causeLine(error) });
+    // Until the next plan the lease would block the commands that end the pause.
+    await this.#control.ports.ledger.release(planned.fence).catch(() => undefined);
+    return { outcome: "pausedByFailures", error: withHint(error, wayOutOfPause(ended.batch)) };
   }
 }
 
@@ -197,13 +240,33 @@ interface StagesEnd {
   readonly last: PlannedBatch;
 }
 
+/** Returns the message of the user's own error, for the event that reports it. */
+function causeLine(error: MillraceError): { readonly cause?: string } {
+  return optional("cause", causeOf(error)?.split("\n")[0]);
+}
+
+/** Returns the error of a run that can do nothing, because a batch has paused the pipeline. */
+function pausedError(pipeline: string, { batchId, code, why }: Pause): MillraceError | undefined {
+  if (batchId === undefined || code === undefined) return undefined;
+  return new MillraceError("PIPELINE_PAUSED", `the pipeline is paused: ${why ?? code}`, {
+    where: { pipeline, batchId },
+    hint: wayOutOfPause({ pipeline, batchId }),
+  });
+}
+
+function wayOutOfPause({ pipeline, batchId }: Pick<Batch, "pipeline" | "batchId">): string {
+  return `The pipeline is paused. Correct what \`millrace batch ${batchId} ${pipeline}\` shows, then \`millrace resume ${pipeline}\`; or leave its rows out by \`millrace skip ${pipeline}\`, and resume then.`;
+}
+
 /** The error of a batch that was tried before also names the command that ends the batch. */
 function withWayOut(error: MillraceError, { pipeline, batchId, attempt }: Batch): MillraceError {
   if (attempt === 1 || /`millrace (?!run`)/.test(error.hint ?? "")) return error;
-  const before = error.hint === undefined ? "" : `${error.hint} `;
-  return error.with({
-    hint: `${before}This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`,
-  });
+  const wayOut = `This was attempt ${attempt} of batch ${batchId}. If none can succeed, leave its rows out: \`millrace skip ${pipeline}\`.`;
+  return withHint(error, wayOut);
+}
+
+function withHint(error: MillraceError, more: string): MillraceError {
+  return error.with({ hint: error.hint === undefined ? more : `${error.hint} ${more}` });
 }
 
 async function emitInterrupted({ pipeline, ports, onEvent }: RunControl): Promise<void> {

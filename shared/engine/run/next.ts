@@ -8,6 +8,8 @@ export type RunOutcome =
   /** There was no new data, or the batch was skipped because its target exists. */
   | "idle"
   | "paused"
+  /** The pipeline was paused by a batch that was aborted again and again. */
+  | "pausedByFailures"
   | "committed"
   /**
    * The batch is committed, but the source's `commit(end)` or the sink's `reportDriverMetrics()`
@@ -21,6 +23,8 @@ export type RunOutcome =
    * batch can be replayed at once.
    */
   | "abortedBefore"
+  /** A step threw an error. */
+  | "failed"
   /** The run was told to stop, for example by a signal. */
   | "interrupted";
 
@@ -33,21 +37,24 @@ export interface RunCount {
 }
 
 /**
- * What a run does next: plan at once, plan after its interval, end without an error, or end with
- * the error of the round.
+ * What a run does next: plan at once, plan after its interval, plan after the wait that follows a
+ * failure, end without an error, or end with the error of the round.
  */
-export type Next = "plan" | "wait" | "end" | "fail";
+export type Next = "plan" | "wait" | "recover" | "end" | "fail";
 
 /** Returns what a run does after a round. */
 export function next(policy: RunPolicy, outcome: RunOutcome, count: RunCount): Next {
   const { interval, maxBatches = Number.POSITIVE_INFINITY, maxIdle = Number.POSITIVE_INFINITY } = policy;
   const isPeriodic = interval !== undefined;
+  const afterFailure = policy.outlivesFailures === true ? "recover" : "fail";
   const rounds: Readonly<Record<RunOutcome, Next>> = {
     idle: isPeriodic && count.idle < maxIdle ? "wait" : "end",
     paused: isPeriodic && count.idle < maxIdle ? "wait" : "end",
+    pausedByFailures: isPeriodic && count.idle < maxIdle ? "wait" : "fail",
     committed: count.batches >= maxBatches ? "end" : isPeriodic ? "wait" : "plan",
-    unacknowledged: "fail",
-    aborted: "fail",
+    unacknowledged: afterFailure,
+    aborted: afterFailure,
+    failed: afterFailure,
     abortedBefore: "plan",
     interrupted: "end",
   };
@@ -66,7 +73,7 @@ export function errorAfterCommit({ unacknowledged, unreported }: FinalizeResult)
 export function outcomeOfBatch(
   found: BatchState,
   ended: FinalizeResult,
-): Exclude<RunOutcome, "idle" | "paused" | "interrupted"> {
+): Extract<RunOutcome, "committed" | "unacknowledged" | "aborted" | "abortedBefore"> {
   if (ended.batch.state === "committed")
     return errorAfterCommit(ended) === undefined ? "committed" : "unacknowledged";
   return found === "aborting" ? "abortedBefore" : "aborted";

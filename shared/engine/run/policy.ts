@@ -16,6 +16,8 @@ export interface RunPolicy {
    * ends by itself.
    */
   readonly maxIdle?: number;
+  /** True if the run goes on after failures that may pass. Otherwise it ends at the first one. */
+  readonly outlivesFailures?: boolean;
 }
 
 export interface PolicyOptions {
@@ -34,7 +36,8 @@ export interface PolicyOptions {
  */
 export function policyOf(trigger: TriggerKind, { isBounded, interval }: PolicyOptions): RunPolicy {
   if (trigger === "processingTime") {
-    return interval === undefined ? { readsAll: false, maxBatches: 1 } : { readsAll: false, interval };
+    if (interval === undefined) return { readsAll: false, maxBatches: 1 };
+    return { readsAll: false, interval, outlivesFailures: true };
   }
   const hasManyBatches = trigger === "availableNow" && isBounded;
   return hasManyBatches ? { readsAll: false } : { readsAll: true, maxBatches: 1 };

@@ -88,6 +88,6 @@ function uncaught(problem: string, thrown: unknown): MillraceError {
   const error = toMillraceError(thrown, "UNCAUGHT_ERROR", problem, {});
   if (MillraceError.is(thrown)) return error;
   return error.with({
-    hint: "Await the promise, or catch the error: its stack is below, or on the terminal of the run. What was committed stays; the next `millrace run` goes on with the batch.",
+    hint: "Await the promise, or catch the error: its stack is below, or in the log of the run. What was committed stays; the next `millrace run` goes on with the batch.",
   });
 }

@@ -3,7 +3,11 @@ import type { DataSourceReader } from "../../contract/batch-reader.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, toMillraceError } from "../../contract/errors.ts";
 import type { Filter } from "../../contract/filters.ts";
-import { DataSourceStreamReader, type RowSource } from "../../contract/stream-reader.ts";
+import {
+  DataSourceStreamReader,
+  type RowSource,
+  type SupportsBadRows,
+} from "../../contract/stream-reader.ts";
 import { checkFilters, filterRows } from "../filters.ts";
 
 /** Offsets of a batch pipeline: how many batches it has planned. */
@@ -52,7 +56,15 @@ export class BatchPlanner extends DataSourceStreamReader<BatchCount, unknown> {
   override async read(partition: unknown, task: TaskContext): Promise<RowSource> {
     const rest = await this.#pushFilters({ retryable: true });
     const rows = await this.#reader.read(partition, task);
-    return rest.length === 0 ? rows : filterRows(this.#schema, this.#watchRows(rows), rest, this.#where);
+    return rest.length === 0
+      ? rows
+      : filterRows(this.#schema, this.#watchRows(rows), rest, this.#where, task.badRows);
+  }
+
+  /** Present if the reader can make rows of what was no row before. */
+  get readBadRows(): SupportsBadRows["readBadRows"] | undefined {
+    const reader = this.#reader as Partial<SupportsBadRows>;
+    return reader.readBadRows?.bind(reader);
   }
 
   /** Passes the filters to the reader and returns those that Millrace must apply. */

@@ -22,7 +22,8 @@ export interface Sessions {
 
 export interface SessionsOptions extends SourceSessionOptions {
   /**
-   * Schema of the rows, if the caller knows it. Otherwise the pipeline or the source defines it.
+   * Schema of the source's rows, if the caller knows it. Otherwise the pipeline or the source
+   * defines it.
    */
   readonly schema?: Schema;
 }
@@ -63,14 +64,13 @@ export async function openSessions(
 
 /**
  * Checks before anything is planned what no batch could go without: environment variables, the
- * source's schema, and the options of the sink, of which a writer is created. Returns the schema
- * of the rows.
+ * source's schema, the pipeline's steps, and the options of the sink, of which a writer is created.
+ * Returns the schema of the source's rows.
  */
 export async function checkBeforePlanning(sessions: Sessions): Promise<Schema> {
   await sessions.checkEnvironment();
-  const schema = await sessions.source.schema();
-  await sessions.sink.checkOptions(schema);
-  return schema;
+  await sessions.sink.checkOptions(await sessions.source.schema());
+  return await sessions.source.sourceSchema();
 }
 
 /** Returns what the pipeline's name stands for, apart from the file that defines it. */

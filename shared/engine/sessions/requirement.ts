@@ -39,7 +39,7 @@ export function requires(write: Write): write is Write & RequiresDistributionAnd
   return typeof (write as Partial<RequiresDistributionAndOrdering>).requiredDistribution === "function";
 }
 
-/** Returns the write of the engine with the requirements of the table's write, if it has any. */
+/** Adds the requirements of the table's write, if it has any, to a write of the engine. */
 export function withRequirementOf<W extends Write>(write: W, table: Write): W {
   if (!requires(table)) return write;
   const required: Required<Omit<RequiresDistributionAndOrdering, keyof Write>> = {

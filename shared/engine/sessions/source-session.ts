@@ -10,6 +10,7 @@ import type {
   SimpleDataSourceStreamReader,
 } from "../../contract/stream-reader.ts";
 import type { Ports } from "../ports/runtime.ts";
+import { type RowPipeline, rowPipeline } from "../steps/row-pipeline.ts";
 import { BatchPlanner } from "./batch-planner.ts";
 import { BATCH_READER, checkImplementation, SIMPLE_READER, STREAM_READER } from "./check-implementation.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
@@ -25,6 +26,14 @@ export interface SourceSessionOptions {
   onCall?(method: string | undefined): void;
 }
 
+/** The schemas of a batch. */
+export interface Schemas {
+  /** That of the rows that the sink gets. */
+  readonly schema: Schema;
+  /** That of the source's own rows. Absent if the pipeline has no steps. */
+  readonly sourceSchema?: Schema;
+}
+
 /**
  * The source of a pipeline: its schema and its readers. Each process that runs a part of the
  * pipeline has one.
@@ -35,6 +44,7 @@ export class SourceSession {
   readonly #source: DataSource<object>;
   readonly #options: SourceSessionOptions;
   #schema: Schema | undefined;
+  #rowPipeline: RowPipeline | undefined;
   #planner: Promise<Planner> | undefined;
 
   private constructor(
@@ -71,10 +81,35 @@ export class SourceSession {
   }
 
   /**
-   * Returns the current schema of the rows. A batch that is already planned keeps the schema that
-   * is recorded with it.
+   * Returns the current schema of the rows that the sink gets. A batch that is already planned
+   * keeps the schema that is recorded with it. Throws `STEP_INVALID`.
    */
   async schema(): Promise<Schema> {
+    return (await this.currentSchemas()).schema;
+  }
+
+  /** Returns the current schemas, as a plan records them. */
+  async currentSchemas(): Promise<Schemas> {
+    return this.schemasFrom(await this.sourceSchema());
+  }
+
+  /** Returns the schemas of rows of the source that have this one. Throws `STEP_INVALID`. */
+  schemasFrom(sourceSchema: Schema): Schemas {
+    const schema = this.rowPipeline(sourceSchema)?.schema;
+    return schema === undefined ? { schema: sourceSchema } : { schema, sourceSchema };
+  }
+
+  /** Returns what is done to rows of this schema; `undefined` if there are no steps. */
+  rowPipeline(sourceSchema: Schema): RowPipeline | undefined {
+    const { steps } = this.#pipeline.source;
+    if (steps === undefined) return undefined;
+    if (this.#rowPipeline?.sourceSchema !== sourceSchema)
+      this.#rowPipeline = rowPipeline(sourceSchema, steps, this.#where);
+    return this.#rowPipeline;
+  }
+
+  /** Returns the current schema of the source's own rows. */
+  async sourceSchema(): Promise<Schema> {
     this.#schema ??= toSchema(
       await guard("SOURCE_FAILED", "schema() failed", this.#where, () => this.#source.schema()),
     );
@@ -100,7 +135,7 @@ export class SourceSession {
 
   /**
    * Returns the reader that plans, which is created once per session. Only the first call uses
-   * `schema`; without it the reader gets the current schema of the source.
+   * `schema`, which is that of the source's own rows; without it the reader gets the current one.
    */
   async planner(schema?: Schema): Promise<Planner> {
     this.#planner ??= this.#newPlanner(schema);
@@ -114,7 +149,7 @@ export class SourceSession {
   }
 
   async #newPlanner(given: Schema | undefined): Promise<Planner> {
-    const schema = given ?? (await this.schema());
+    const schema = given ?? (await this.sourceSchema());
     const reader = await this.#planningReader(schema);
     return new Planner(reader, { pipeline: this.#pipeline.name, onCall: this.#options.onCall });
   }

@@ -1,10 +1,17 @@
-import type { RecordBatch, Table } from "apache-arrow";
+import type { RecordBatch, Schema, Table } from "apache-arrow";
+import { encodeSchema } from "../../arrow/ipc-file.ts";
 import type { LeftOut, LeftOutFields } from "../../arrow/left-out.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
+import { type BadRow, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
-import type { Awaitable, Row, RowSource } from "../../contract/stream-reader.ts";
+import { optional } from "../../contract/optional.ts";
+import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
+import type { RetryPartition } from "../bad-rows/retry-partitions.ts";
+import { retriedRows, retriedSource } from "../bad-rows/retry-rows.ts";
+import { onBadRowOf } from "../bad-rows/step-rows.ts";
+import { filterRows } from "../filters.ts";
 import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { findRowsProblem, rowsFile } from "../rows-file.ts";
@@ -38,22 +45,35 @@ interface OpenPartition {
   close(): Promise<void>;
 }
 
-/** Starts to read a partition: from the stored rows of a simple reader, or with a new reader. */
+/** Starts to read a partition: from exchanged rows, or from the source's rows after all steps. */
 async function openPartition(task: TaskSource): Promise<OpenPartition> {
-  const { sessions, ports, planned, context, watch, where } = task;
-  const { schema, partition, rowsKey, count } = planned;
+  const { ports, planned, context, watch, where } = task;
   if (planned.exchangedSchema !== undefined) {
-    const rows = readShuffled(ports.store, planned.exchangedSchema, partition as ShuffledPartition, {
+    const rows = readShuffled(ports.store, planned.exchangedSchema, planned.partition as ShuffledPartition, {
       signal: context.signal,
       where,
     });
     return openPartitionOf(toRecordBatches(planned.exchangedSchema, watch.watchRows(rows), where));
   }
+  const source = await openSource(task, planned.sourceSchema ?? planned.schema);
+  try {
+    return withSteps(task, source);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** Starts to read the source's rows: those stored for a simple reader, or with a new reader. */
+async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartition> {
+  const { sessions, ports, planned, context, watch, where } = task;
+  const { partition, rowsKey, count } = planned;
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
+  if (planned.isRetry === true) return await openRetry(task, schema);
   if (rowsKey !== undefined) {
     const stored = rowsFile(ports.store, rowsKey, where);
-    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task);
-    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where));
+    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task, schema);
+    return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where, context.badRows));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
     guard("SOURCE_FAILED", "read() failed", where, body, true);
@@ -61,13 +81,82 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   const stop = () => stopReader(reader, ports.runtime);
   try {
     const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
-    const batches = toRecordBatches(schema, watch.watchRows(rows), where, task.leftOut);
+    const batches = toRecordBatches(schema, watch.watchRows(rows), where, context.badRows, task.leftOut);
     const { next, close } = openPartitionOf(batches);
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Starts to read quarantined rows again. The reader is asked for what it could make no row of. */
+async function openRetry(
+  { sessions, ports, planned: { partition }, context, watch, where }: TaskSource,
+  schema: Schema,
+): Promise<OpenPartition> {
+  const reader = await sessions.source.reader(schema).catch((error: unknown) => {
+    // A simple reader has no other than itself.
+    if (MillraceError.is(error) && error.code === "NOT_SUPPORTED") return undefined;
+    throw error;
+  });
+  const asked = (reader ?? {}) as Partial<SupportsBadRows>;
+  const retried = retriedRows(ports.store, partition as RetryPartition, asked, context, where);
+  const rows = watch.watchRows(retriedSource(retried));
+  const { badRows } = context;
+  const { filters = [] } = sessions.pipeline.source;
+  const { next, close } = openPartitionOf(
+    filters.length === 0
+      ? toRecordBatches(schema, rows, where, badRows)
+      : filterRows(schema, rows, filters, where, badRows),
+  );
+  return {
+    next,
+    close: () => close().then(() => (reader === undefined ? undefined : stopReader(reader, ports.runtime))),
+  };
+}
+
+/**
+ * Returns the partition with the pipeline's steps applied to its rows. Throws `STEPS_CHANGED` if
+ * they make other columns than those with which the batch was planned.
+ */
+function withSteps(task: TaskSource, source: OpenPartition): OpenPartition {
+  const { sessions, planned, context, watch, where } = task;
+  const { schema, sourceSchema = schema } = planned;
+  const steps = sessions.source.rowPipeline(sourceSchema);
+  if (steps === undefined && planned.sourceSchema === undefined) return source;
+  if (encodeSchema(steps?.schema ?? sourceSchema) !== encodeSchema(schema)) throw stepsChanged(where);
+  if (steps === undefined) return source;
+  const stepTask = {
+    where,
+    signal: context.signal,
+    ...optional("onBadRow", onBadRowOf(context.badRows)),
+    onMove: () => watch.rowMoved(),
+  };
+  const rows = steps.apply(readBatches(source, watch), stepTask);
+  const { next, close } = openPartitionOf(rows);
+  return { next, close: () => close().then(() => source.close()) };
+}
+
+/** Yields the source's record batches, and counts their rows before the steps. */
+async function* readBatches(source: OpenPartition, watch: TaskWatch): AsyncGenerator<RecordBatch> {
+  for (;;) {
+    const { done, value } = await source.next();
+    if (done === true) return;
+    watch.stepsReceive(value);
+    yield value;
+  }
+}
+
+function stepsChanged(where: ErrorLocation): MillraceError {
+  return new MillraceError(
+    "STEPS_CHANGED",
+    "the batch was planned with steps that make other columns than those of the pipeline now",
+    {
+      where,
+      hint: "Nothing was written. The next attempt of the batch has the columns of the steps as they are now.",
+    },
+  );
 }
 
 function openPartitionOf(batches: AsyncGenerator<RecordBatch>): OpenPartition {
@@ -121,8 +210,8 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
       watch.sinkReceives();
       this.isComplete = true;
     } catch (error) {
-      this.failure = error;
-      throw error;
+      this.failure = context.badRows === undefined ? withBadRowHint(error) : error;
+      throw this.failure;
     } finally {
       cancellation.end();
       await partition?.close();
@@ -165,11 +254,10 @@ class Cancellation {
 }
 
 /** Reads the rows of a simple reader's batch again, because the stored rows have been deleted. */
-async function* rereadRows({
-  sessions,
-  planned: { schema, partition },
-  where,
-}: TaskSource): AsyncGenerator<Row | RecordBatch | Table> {
+async function* rereadRows(
+  { sessions, planned: { partition }, where }: TaskSource,
+  schema: Schema,
+): AsyncGenerator<Row | BadRow | RecordBatch | Table> {
   const { start, end } = partition as SimplePartition;
   const reader = await sessions.source.simpleReader(schema);
   try {

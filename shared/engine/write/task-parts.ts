@@ -1,8 +1,11 @@
 import { LeftOutFields } from "../../arrow/left-out.ts";
 import { onAbort } from "../../contract/abort.ts";
+import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
+import { quarantineFolder } from "../bad-rows/files.ts";
+import { BadRowCollector } from "../bad-rows/task-bad-rows.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
 import type { Ledger } from "../ports/ledger.ts";
@@ -36,6 +39,8 @@ export interface TaskParts {
   readonly context: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
+  /** Absent if a bad row fails the batch. */
+  readonly badRows: BadRowCollector | undefined;
 }
 
 /** Reads the plan of the batch and creates the row source of the task. */
@@ -47,6 +52,8 @@ export async function prepareTask(
   const startedAt = ports.runtime.monotonic();
   const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
   const leftOut = new LeftOutFields();
+  const where = taskLocation(request);
+  const badRows = badRowsOf(given, planned, where);
   const context: TaskContext = {
     ...sessions.sink.context(run.incarnation),
     ...identityOf(run),
@@ -55,11 +62,24 @@ export async function prepareTask(
     attemptNumber,
     signal: options.signal,
     leftOut: (names, count) => leftOut.add(names, count),
+    ...optional("badRows", badRows),
   };
   const watch = new TaskWatch(ports.runtime);
-  const where = taskLocation(request);
   const rows = new TaskRows({ ...given, ...options, planned, context, where, watch, leftOut });
-  return { ...given, startedAt, planned, context, watch, rows };
+  return { ...given, startedAt, planned, context, watch, rows, badRows };
+}
+
+function badRowsOf(
+  { sessions, ports, request }: Pick<TaskParts, "sessions" | "ports" | "request">,
+  { isRetry }: PlannedTask,
+  where: ErrorLocation,
+): BadRowCollector | undefined {
+  // A row that was kept is not lost because it fails again, and does not hold up the pipeline.
+  const policy: BadRowPolicy | undefined =
+    isRetry === true ? { policy: "quarantine" } : sessions.pipeline.badRows;
+  if (policy === undefined || policy.policy === "fail") return undefined;
+  const prefix = `${quarantineFolder(request.run.batchId)}${ports.runtime.newId()}`;
+  return new BadRowCollector(policy, { store: ports.store, prefix, where });
 }
 
 /** Runs what moves the rows of a task, watched for a stall if the caller asked for it. */
@@ -116,7 +136,7 @@ function progressReporter(ledger: Ledger, key: TaskKey): (running: RunningTask) 
 
 /** Returns the record of a finished task. A large message is stored beside it. */
 export async function taskRecord(
-  { ports, request, watch, startedAt }: TaskParts,
+  { ports, request, watch, startedAt, badRows }: TaskParts,
   writerId: string,
   message: unknown,
   figures: Pick<Task, "metrics" | "counts">,
@@ -125,12 +145,14 @@ export async function taskRecord(
   return {
     partition,
     rows: watch.rows,
+    ...optional("rowsRead", watch.rowsRead),
     bytes: watch.bytes,
     milliseconds: ports.runtime.monotonic() - startedAt,
     attemptNumber,
     writerId,
     ...optional("planId", request.run.planId),
     ...figures,
+    ...optional("bad", await badRows?.finish()),
     recordedAt: ports.runtime.now(),
     ...(await storeMessage(ports, request.run, writerId, message ?? null)),
   };

@@ -135,7 +135,7 @@ export class TaskWriter {
       for (const row of rowsOf(batch)) {
         if (rows++ % ROWS_BETWEEN_METRICS === 0) this.#askMetrics();
         yield row;
-        this.#parts.watch.sinkTookRow();
+        this.#parts.watch.rowMoved();
       }
     }
   }

@@ -41,6 +41,8 @@ export class TaskWatch {
   rows = 0;
   /** Bytes of Arrow data that the sink received. */
   bytes = 0;
+  /** Rows that the source delivered. `undefined` if they go to the sink as they are. */
+  rowsRead: number | undefined;
   readonly #runtime: Pick<Runtime, "now" | "monotonic" | "sleep">;
   readonly #ended = new AbortController();
   #waitsFor: RunningTask["waitsFor"] = "sink";
@@ -115,8 +117,15 @@ export class TaskWatch {
     this.#sourceCallsAtBatch = this.#sourceCalls;
   }
 
-  /** Notes that the sink took one row of a record batch. */
-  sinkTookRow(): void {
+  /** Notes that the pipeline's steps received a record batch of the source. */
+  stepsReceive(batch: RecordBatch): void {
+    this.#moves++;
+    this.rowsRead = (this.rowsRead ?? 0) + batch.numRows;
+    this.#sourceCallsAtBatch = this.#sourceCalls;
+  }
+
+  /** Notes that a step or the sink took one row, or one record batch. */
+  rowMoved(): void {
     this.#moves++;
   }
 
@@ -146,7 +155,7 @@ export class TaskWatch {
     const pending = Math.max(0, this.#sourceCalls - this.#sourceCallsAtBatch - 1);
     return {
       startedAt: reportedAt - (now - this.#startedAt),
-      rows: this.rows + pending,
+      rows: (this.rowsRead ?? this.rows) + pending,
       bytes: this.bytes,
       waitsFor: this.#waitsFor,
       progressedAt: reportedAt - (now - this.#progressedAt),

@@ -9,7 +9,8 @@ import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action, JournalEntry } from "../../engine/ports/manual-operations.ts";
+import type { Action, JournalEntry, Pause } from "../../engine/ports/manual-operations.ts";
+import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
 
@@ -63,6 +64,7 @@ const HEAD: Partial<Attributes<Head>> = {
   paused: (action) => ({ pausedAs: json(action) }),
   identity: (identity) => ({ identity: json(identity) }),
   lastInSink: (newest) => ({ lastInSink: json(newest) }),
+  planFailure: (failure) => ({ planFailure: json(failure) }),
 };
 
 /** The fields of a batch that are not stored as they are. */
@@ -146,9 +148,10 @@ export function json(value: unknown): string | undefined {
 /**
  * Version of the items that this code writes. A head without one is of version 1, which had no plan
  * ids. In version 2 a commit message named one staged file. In version 3 every item beside a task's
- * key was its record. In version 4 the tasks of a batch only wrote.
+ * key was its record. In version 4 the tasks of a batch only wrote. In version 5 no row was kept
+ * beside its batch.
  */
-const FORMAT = 5;
+const FORMAT = 6;
 
 /**
  * Adds to the change of a head that acquires it: the item gets this code's version, if it has no
@@ -195,17 +198,21 @@ export function headOf(item: Item): Head {
     ...optional("lastCommit", parsed<JsonValue>(head.lastCommit)),
     ...optional("lastCommittedBatchId", head.lastCommittedBatchId),
     ...optional("lastPlannedAt", head.lastPlannedAt),
+    ...optional("lastIdleAt", head.lastIdleAt),
+    ...optional("planFailure", parsed<PlanFailure>(head.planFailure)),
     ...optional("openBatchId", head.openBatchId),
     ...(unacknowledged === undefined
       ? {}
       : {
           unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
         }),
-    ...optional("paused", parsed<Action>(head["pausedAs"])),
+    ...optional("paused", parsed<Pause>(head["pausedAs"])),
     ...optional("formerIncarnations", head.formerIncarnations),
     ...optional("identity", parsed<PipelineIdentity>(head.identity)),
     ...optional("lastInSink", parsed<BatchIdentity>(head.lastInSink)),
     ...optional("isSinkUnchecked", head.isSinkUnchecked),
+    ...optional("quarantinedRows", head.quarantinedRows),
+    ...optional("lastRetryBatchId", head.lastRetryBatchId),
   };
 }
 

@@ -23,6 +23,7 @@ import type {
 } from "../../engine/ports/ledger.ts";
 import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
 import * as manual from "../../engine/ports/manual-transitions.ts";
+import type { Unplanned } from "../../engine/ports/records.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
 import { stageOf } from "../../engine/ports/stages.ts";
 import type {
@@ -45,6 +46,7 @@ import {
   errorRecorded,
   finished,
   identified,
+  idled,
   initialized,
   planned,
   released,
@@ -115,8 +117,12 @@ export class DynamoDbLedger implements Ledger {
     return { acquired: changed, head: headOf(item ?? {}) };
   }
 
-  async release(fence: Fence): Promise<void> {
-    await this.#changeHead(released(fence));
+  async release(fence: Fence, unplanned?: Unplanned): Promise<void> {
+    await this.#changeHead(released(fence, unplanned));
+  }
+
+  async recordIdle(fence: Fence, now: number): Promise<void> {
+    await this.#changeHead(idled(fence, now));
   }
 
   async initialize(fence: Fence, offset: Offset): Promise<void> {

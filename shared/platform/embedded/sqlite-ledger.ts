@@ -35,6 +35,7 @@ import {
   skipped,
   unlocked,
 } from "../../engine/ports/manual-transitions.ts";
+import type { Unplanned } from "../../engine/ports/records.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
 import { stageOf } from "../../engine/ports/stages.ts";
 import type {
@@ -57,6 +58,7 @@ import {
   errorRecorded,
   finished,
   identified,
+  idled,
   initialized,
   planned,
   released,
@@ -105,8 +107,12 @@ export class SqliteLedger implements Ledger {
     return { acquired: applied, head: head as Head };
   }
 
-  async release(fence: Fence): Promise<void> {
-    this.#apply(released(fence));
+  async release(fence: Fence, unplanned?: Unplanned): Promise<void> {
+    this.#apply(released(fence, unplanned));
+  }
+
+  async recordIdle(fence: Fence, now: number): Promise<void> {
+    this.#apply(idled(fence, now));
   }
 
   async initialize(fence: Fence, offset: Offset): Promise<void> {

@@ -3,7 +3,8 @@ import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action } from "../../engine/ports/manual-operations.ts";
+import type { Action, Pause } from "../../engine/ports/manual-operations.ts";
+import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
 /** A row, or some of its columns. */
@@ -41,6 +42,8 @@ export function headRow(head: Head): Row {
     start_offset: text(head.offset),
     last_committed_batch_id: head.lastCommittedBatchId ?? null,
     last_planned_at: head.lastPlannedAt ?? null,
+    last_idle_at: head.lastIdleAt ?? null,
+    plan_failure: text(head.planFailure),
     open_batch_id: head.openBatchId ?? null,
     unacknowledged: text(head.unacknowledged),
     last_commit: text(head.lastCommit),
@@ -48,6 +51,8 @@ export function headRow(head: Head): Row {
     former_incarnations: text(head.formerIncarnations),
     identity: text(head.identity),
     last_in_sink: text(head.lastInSink),
+    quarantined_rows: head.quarantinedRows ?? null,
+    last_retry_batch_id: head.lastRetryBatchId ?? null,
     is_sink_unchecked: head.isSinkUnchecked === true ? 1 : null,
   };
 }
@@ -63,13 +68,17 @@ export function headOf(row: Row): Head {
     ...optional("offset", json<Offset>(row["start_offset"])),
     ...optional("lastCommittedBatchId", number(row["last_committed_batch_id"])),
     ...optional("lastPlannedAt", number(row["last_planned_at"])),
+    ...optional("lastIdleAt", number(row["last_idle_at"])),
+    ...optional("planFailure", json<PlanFailure>(row["plan_failure"])),
     ...optional("openBatchId", number(row["open_batch_id"])),
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
-    ...optional("paused", json<Action>(row["paused"])),
+    ...optional("paused", json<Pause>(row["paused"])),
     ...optional("formerIncarnations", json<readonly string[]>(row["former_incarnations"])),
     ...optional("identity", json<PipelineIdentity>(row["identity"])),
     ...optional("lastInSink", json<BatchIdentity>(row["last_in_sink"])),
+    ...optional("quarantinedRows", number(row["quarantined_rows"])),
+    ...optional("lastRetryBatchId", number(row["last_retry_batch_id"])),
     ...(row["is_sink_unchecked"] === 1 ? { isSinkUnchecked: true } : {}),
   };
 }
@@ -100,6 +109,8 @@ export function batchRow(batch: Batch): Row {
     skipped: text(batch.skipped),
     table_write: text(batch.write),
     exchanges: text(batch.exchanges),
+    is_retry: batch.isRetry === true ? 1 : null,
+    lasting_failures: batch.lastingFailures ?? null,
   };
 }
 
@@ -128,5 +139,7 @@ export function batchOf(row: Row): Batch {
     ...optional("skipped", json<Action>(row["skipped"])),
     ...optional("write", json<TableWrite>(row["table_write"])),
     ...optional("exchanges", json<Exchanges>(row["exchanges"])),
+    ...(row["is_retry"] === 1 ? { isRetry: true } : {}),
+    ...optional("lastingFailures", number(row["lasting_failures"])),
   };
 }

@@ -115,6 +115,17 @@ CREATE INDEX task_progress_by_time ON task_progress (reported_at);
 ${withStages("commit_claims", "expires_at INTEGER NOT NULL, claim TEXT NOT NULL")}
 `;
 
+const QUARANTINE = `
+ALTER TABLE heads ADD COLUMN quarantined_rows INTEGER;
+ALTER TABLE heads ADD COLUMN last_retry_batch_id INTEGER;
+ALTER TABLE batches ADD COLUMN is_retry INTEGER;
+`;
+const LASTING_FAILURES = "ALTER TABLE batches ADD COLUMN lasting_failures INTEGER";
+const RUNS = `
+ALTER TABLE heads ADD COLUMN last_idle_at INTEGER;
+ALTER TABLE heads ADD COLUMN plan_failure TEXT;
+`;
+
 /** Returns the SQL that adds the stage to the key of a table. It is -1 for tasks that write. */
 function withStages(table: string, columns: string): string {
   const names = columns.replaceAll(/ (?:INTEGER|TEXT) NOT NULL/g, "");
@@ -141,4 +152,15 @@ DROP TABLE ${table}_before;
  * Each migration leads from the version with its index to the next. Opening a file runs all
  * migrations that it lacks. Never change or remove one, only add new ones.
  */
-export const MIGRATIONS: readonly string[] = [FIRST, OPERATING, PROGRESS, CONTENT, FILES, WRITES, EXCHANGES];
+export const MIGRATIONS: readonly string[] = [
+  FIRST,
+  OPERATING,
+  PROGRESS,
+  CONTENT,
+  FILES,
+  WRITES,
+  EXCHANGES,
+  QUARANTINE,
+  LASTING_FAILURES,
+  RUNS,
+];

@@ -78,7 +78,7 @@ describe("a CSV file", () => {
       });
       expect(error.message).toContain(problem);
       expect(error.message).not.toContain("content");
-      expect(causeOf(error)?.split("\n")).toHaveLength(1);
+      expect((causeOf(error) ?? "").split("\n")).toHaveLength(1);
     },
   );
 

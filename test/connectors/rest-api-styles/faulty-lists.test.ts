@@ -107,7 +107,7 @@ function calm(items: readonly Item[]): Behaviour {
 function newState(): PipelineRun {
   const surroundings = new Surroundings({ now: "2026-01-01T00:00:00Z" });
   const state = { ledger: new SqliteLedger(":memory:"), surroundings };
-  return { batches: [], rows: [], store: surroundings.store, state };
+  return { batches: [], rows: [], quarantine: [], store: surroundings.store, state };
 }
 
 interface Target {

@@ -229,3 +229,13 @@ describe("rows far outside the list's time", () => {
     expect(await read([...farAway, { id: 2, time: iso(START) }])).toEqual([2]);
   });
 });
+
+describe("an API that gives the start it was asked for as the time of its rows", () => {
+  it("Each partition is asked again without a margin if none of the rows is in it", async () => {
+    const { url, asked: requests } = await serve(({ url: address }) => ({
+      json: [1, 2].map((id) => ({ id, time: address.searchParams.get("since") })),
+    }));
+    expect(await idsIn(rangeOptions(url, { column: "time" }))).toEqual([1, 2, 1, 2, 1, 2, 1, 2]);
+    expect(requests).toHaveLength(8);
+  });
+});

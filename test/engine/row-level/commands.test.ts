@@ -152,6 +152,22 @@ describe.each(FORMS)("A command on a table with the options %j", (options) => {
     });
   });
 
+  it("A condition about both sides keeps both parts, also where their columns have one name", async () => {
+    const scene = await new Scene(options).fill();
+    const isTen = (column: ReturnType<typeof source>) => predicate("=", column, literal(10));
+    const merged = scene.target.merge(scene.read([{ id: 1, v: 11, name: "x" }]), {
+      on: ["id"],
+      whenMatched: [
+        // Of the row of the table it is true, of that of the source false.
+        { when: predicate("AND", isTen(reference("v")), isTen(source("v"))), then: "delete" },
+        { when: predicate("OR", isTen(source("v")), isTen(reference("v"))), then: "update", set: "*" },
+      ],
+    });
+    await runPipeline(merged);
+    expect(scene.rows[0]).toEqual({ id: 1, v: 11, name: "x" });
+    expect(scene.rows).toHaveLength(3);
+  });
+
   it("Nulls of keys match no row, unless they are compared by the operator that is never null", async () => {
     const scene = await new Scene(options).fill();
     const rows = [{ id: 9, v: null, name: "s" }];

@@ -21,7 +21,7 @@ describe("the policy of a trigger", () => {
 
   it("The policy of many batches leaves the limit to the reader", () => {
     expect(bounded).toEqual({ readsAll: false });
-    expect(periodic).toEqual({ readsAll: false, interval: 1000 });
+    expect(periodic).toEqual({ readsAll: false, interval: 1000, outlivesFailures: true });
     expect(limitOf(bounded)).toBeUndefined();
   });
 
@@ -57,10 +57,13 @@ describe("a run after a round", () => {
     ]);
   });
 
-  it("A run fails under every policy if its batch was aborted or the acknowledgement failed", () => {
-    for (const policy of [once, unbounded, bounded, periodic, scheduled])
-      for (const outcome of ["aborted", "unacknowledged"] as const)
+  it("A run without an interval fails if its batch was aborted, the acknowledgement failed or a step threw", () => {
+    for (const outcome of ["aborted", "unacknowledged", "failed"] as const) {
+      for (const policy of [once, unbounded, bounded, scheduled])
         expect(next(policy, outcome, FIRST)).toBe("fail");
+      expect(next(periodic, outcome, FIRST)).toBe("recover");
+      expect(next({ ...periodic, outlivesFailures: false }, outcome, FIRST)).toBe("fail");
+    }
   });
 
   it("A run replays a batch at once that was to be aborted before, and ends if it is told to stop", () => {

@@ -102,7 +102,7 @@ describe("environment variables that a run needs", () => {
       const api = await serve(() => ({ json: [{ id: 1 }] }));
       const ledger = new SqliteLedger(":memory:");
       const state = { ledger, surroundings: new Surroundings({}) };
-      const earlier = { batches: [], rows: [], store: state.surroundings.store, state };
+      const earlier = { batches: [], rows: [], quarantine: [], store: state.surroundings.store, state };
       const error: unknown = await runPipeline(made(api.url) as Pipeline, { after: earlier }).catch(
         (thrown: unknown) => thrown,
       );

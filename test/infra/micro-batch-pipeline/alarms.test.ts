@@ -12,6 +12,7 @@ describe("alarms and dashboard", () => {
     const { template, pipeline } = new Synthesized({ schedule: Schedule.rate(Duration.minutes(1)) });
     expect(pipeline.alarms.map((alarm) => alarm.node.id)).toEqual([
       "FailedBatches",
+      "Paused",
       "FailedExecutions",
       "BatchAge",
       "BatchDuration",
@@ -28,6 +29,13 @@ describe("alarms and dashboard", () => {
       EvaluationPeriods: 12,
       ComparisonOperator: "LessThanThreshold",
       TreatMissingData: "breaching",
+    });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-Paused",
+      MetricName: METRIC.pipelinePaused,
+      Threshold: 0,
+      ComparisonOperator: "GreaterThanThreshold",
+      TreatMissingData: "ignore",
     });
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "Shop-Orders-StalledPartitions",

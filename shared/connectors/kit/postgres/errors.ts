@@ -64,7 +64,7 @@ function databaseError(thrown: DatabaseError, doing: string, url: string): Millr
       HINTS[code] ??
       (WITHOUT_VALUES.test(code)
         ? "Look up the SQLSTATE in PostgreSQL's manual, appendix A."
-        : "What the server says is below, or on the terminal of the run: the ledger does not keep it, for it may quote rows."),
+        : "What the server says is below, or in the log of the run: the ledger does not keep it, for it may quote rows."),
     retryable: TRANSIENT.test(code),
     cause: thrown,
   });

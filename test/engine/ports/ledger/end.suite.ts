@@ -8,7 +8,7 @@ export function ends(open: () => Promise<Ledger>): void {
   beforeEach(async () => {
     ledger = await open();
   });
-  const { decide, finish, planned, committed } = stepsOf(() => ledger);
+  const { decide, finish, replan, planned, committed } = stepsOf(() => ledger);
 
   describe("decide", () => {
     it("A decision moves a planned batch to committing and notes that its commit may be tried", async () => {
@@ -228,6 +228,57 @@ export function ends(open: () => Promise<Ledger>): void {
         openBatchId: 0,
         nextBatchId: 1,
       });
+    });
+  });
+
+  describe("finish of an abort by an error that will not pass", () => {
+    const lasting = { code: "ROW_MISMATCH", pausesAfter: 2 };
+    const outcome = { to: "aborted", progress: PROGRESS, now: 2000, lasting } as const;
+
+    it("Aborts by errors that will not pass are counted from attempt to attempt, and pause the pipeline", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      const first = await finish(mine, { batchId: 0, attempt: 1, ...outcome });
+      expect(first).toMatchObject({ state: "aborted", lastingFailures: 1 });
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(first);
+      expect((await ledger.head(PIPELINE))?.paused).toBeUndefined();
+
+      await replan(mine, 0, 1, 2500);
+      await decide(mine, { batchId: 0, attempt: 2, from: "planned", to: "aborting" });
+      const second = await finish(mine, { batchId: 0, attempt: 2, ...outcome, now: 3000 });
+      expect(second).toMatchObject({ state: "aborted", attempt: 2 });
+      expect(second).not.toHaveProperty("lastingFailures");
+      expect(await ledger.batch(PIPELINE, 0)).toEqual(second);
+      const paused = { by: "millrace", at: 3000, batchId: 0 };
+      const head = await ledger.head(PIPELINE);
+      expect(head).toMatchObject({ paused: { ...paused, code: "ROW_MISMATCH" }, openBatchId: 0 });
+      const [entry] = await ledger.journal(PIPELINE, { limit: 9 });
+      expect(entry).toEqual({ action: "pause", ...paused, why: head?.paused?.why });
+
+      // A finalizer that comes late neither counts nor pauses again.
+      await ledger.resume(PIPELINE, { by: "ann", at: 4000 });
+      expect(await finish(mine, { batchId: 0, attempt: 2, ...outcome, now: 5000 })).toEqual(second);
+      expect((await ledger.head(PIPELINE))?.paused).toBeUndefined();
+      expect(await ledger.journal(PIPELINE, { limit: 9 })).toHaveLength(2);
+    });
+
+    it("An abort that pauses leaves the pause of a person as it is", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      const byAnn = { by: "ann", at: 1500, why: "a deployment" };
+      await ledger.pause(PIPELINE, byAnn);
+      const ended = { batchId: 0, attempt: 1, ...outcome, lasting: { ...lasting, pausesAfter: 1 } };
+      expect(await finish(mine, ended)).toMatchObject({ state: "aborted" });
+      expect((await ledger.head(PIPELINE))?.paused).toEqual(byAnn);
+    });
+
+    it("A run that lost the pipeline pauses nothing", async () => {
+      const { fence: mine } = await planned();
+      await decide(mine, { batchId: 0, attempt: 1, from: "planned", to: "aborting" });
+      await ledger.unlock(mine, { by: "ann", at: 1500 });
+      const ended = { batchId: 0, attempt: 1, ...outcome, lasting: { ...lasting, pausesAfter: 1 } };
+      await expect(finish(mine, ended)).rejects.toMatchObject({ code: "FENCED" });
+      expect((await ledger.head(PIPELINE))?.paused).toBeUndefined();
     });
   });
 

@@ -87,6 +87,41 @@ export function lease(open: () => Promise<Ledger>): void {
     });
   });
 
+  describe("a run that plans no batch", () => {
+    const error = { code: "HTTP_FAILED", message: "no answer", where: { pipeline: PIPELINE } };
+
+    it("A run that found no new data leaves the time at which it looked", async () => {
+      await ledger.release(await fence(), { idleAt: 2000 });
+      const released = await ledger.head(PIPELINE);
+      expect(released).toMatchObject({ lastIdleAt: 2000 });
+      expect(released).not.toHaveProperty("lease");
+      await ledger.recordIdle(await fence(), 3000);
+      expect(await ledger.head(PIPELINE)).toMatchObject({ lastIdleAt: 3000, lease: { owner: ALICE } });
+    });
+
+    it("A run that could not plan leaves its error, until a later run finds no new data", async () => {
+      await ledger.release(await fence(), { failure: { at: 2000, error } });
+      expect((await ledger.head(PIPELINE))?.planFailure).toEqual({ at: 2000, error });
+      await ledger.release(await fence(), { idleAt: 3000 });
+      expect(await ledger.head(PIPELINE)).not.toHaveProperty("planFailure");
+    });
+
+    it("The error of a run that could not plan ends with the next batch that is planned", async () => {
+      await ledger.release(await fence(), { failure: { at: 2000, error } });
+      await ledger.plan(await fence(), FIRST);
+      expect(await ledger.head(PIPELINE)).not.toHaveProperty("planFailure");
+    });
+
+    it("A run that has lost the pipeline can not say that it looked", async () => {
+      const lost = await lostFence();
+      await expect(ledger.recordIdle(lost, 3000)).rejects.toMatchObject({ code: "FENCED" });
+      await ledger.release(lost, { failure: { at: 2000, error }, idleAt: 2000 });
+      const head = await ledger.head(PIPELINE);
+      expect(head).not.toHaveProperty("lastIdleAt");
+      expect(head).not.toHaveProperty("planFailure");
+    });
+  });
+
   it("A release of a lost lease leaves the new holder's lease", async () => {
     await ledger.release(await lostFence());
     expect((await ledger.head(PIPELINE))?.lease?.owner).toEqual(BOB);

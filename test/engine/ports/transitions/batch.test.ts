@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Batch, Decision, Head, NewBatch } from "../../../../shared/engine/ports/ledger.ts";
 import type { BatchState } from "../../../../shared/engine/ports/states.ts";
 import * as transitions from "../../../../shared/engine/ports/transitions.ts";
-import { BATCH, code, FENCE, HEAD, make, NO_ITEMS, OPEN, PLAN, PROGRESS } from "./made.ts";
+import { ACTION, BATCH, code, FENCE, HEAD, make, NO_ITEMS, OPEN, PLAN, PROGRESS } from "./made.ts";
 
 const STATES: readonly BatchState[] = ["planned", "committing", "committed", "aborting", "aborted"];
 const FOLLOWS: readonly string[] = [
@@ -146,6 +146,44 @@ describe("finished", () => {
     });
   });
 
+  it("Aborts by errors that will not pass are counted, and the last that is allowed pauses the pipeline in the same step", () => {
+    const abort = (batch: Batch, head: Head, pausesAfter?: number) => {
+      const lasting = { code: "ROW_MISMATCH", ...(pausesAfter === undefined ? {} : { pausesAfter }) };
+      const transition = transitions.finished(FENCE, batch, { ...commit, to: "aborted", lasting }, NO_ITEMS);
+      return { ...make(transition, { head, batch }), entry: transition.entry };
+    };
+    const aborting: Batch = { ...BATCH, state: "aborting", error };
+    const first = abort(aborting, OPEN, 2);
+    expect(first).toMatchObject({ head: OPEN, batch: { lastingFailures: 1 } });
+    expect(first.entry).toBeUndefined();
+
+    const again: Batch = { ...aborting, lastingFailures: 1 };
+    const second = abort(again, OPEN, 2);
+    const paused = { by: "millrace", at: 2000, batchId: 7, code: "ROW_MISMATCH" };
+    expect(second.head?.paused).toMatchObject(paused);
+    expect(second.head?.paused?.why).toBe(
+      "batch 7 was aborted 2 times: ROW_MISMATCH; after the fix `millrace resume orders`, or `millrace skip orders` before it to leave its rows out",
+    );
+    expect(second.entry).toMatchObject({ action: "pause", by: "millrace", at: 2000, batchId: 7 });
+    expect(second.batch).not.toHaveProperty("lastingFailures");
+
+    const byAnn = { ...OPEN, paused: ACTION };
+    expect(abort(again, byAnn, 2).head).toEqual(byAnn);
+    expect(abort({ ...aborting, lastingFailures: 99 }, OPEN)).toMatchObject({
+      head: OPEN,
+      batch: { lastingFailures: 100 },
+    });
+  });
+
+  it("An abort by an error that may pass neither counts nor forgets the aborts that count", () => {
+    const aborting: Batch = { ...BATCH, state: "aborting", error, lastingFailures: 9 };
+    const transition = transitions.finished(FENCE, aborting, { ...commit, to: "aborted" }, NO_ITEMS);
+    expect(make(transition, { head: OPEN, batch: aborting })).toMatchObject({
+      head: OPEN,
+      batch: { lastingFailures: 9 },
+    });
+  });
+
   it("A commit is refused if it has more items of the sink than the ledger takes", () => {
     const finish = (count: number) => () =>
       transitions.finished(
@@ -169,6 +207,13 @@ describe("replanned", () => {
       head: OPEN,
       batch: { ...BATCH, attempt: 3, plannedAt: 2000 },
     });
+  });
+
+  it("A new attempt of other code counts its aborts anew, and one of the same code goes on counting", () => {
+    const failed: Batch = { ...aborted, code: "a", lastingFailures: 3 };
+    expect(transitions.replanned(FENCE, failed, 2000).batch.after.lastingFailures).toBe(3);
+    const other = transitions.replanned(FENCE, failed, 2000, { ...failed, code: "b" });
+    expect(other.batch.after).not.toHaveProperty("lastingFailures");
   });
 
   it("A new attempt may have another schema and partitions file, but neither other offsets nor another id", () => {

@@ -1,0 +1,60 @@
+import type { BadRowPolicy } from "../../contract/bad-rows.ts";
+import type { MillraceError } from "../../contract/errors.ts";
+import { batchLocation } from "../messages.ts";
+import { readPlanHeader } from "../partitions-file.ts";
+import type { Batch } from "../ports/ledger.ts";
+import type { BatchProgress } from "../ports/records.ts";
+import type { Ports } from "../ports/runtime.ts";
+import type { Task, TaskBadRows } from "../ports/tasks.ts";
+import { quarantineFolder } from "./files.ts";
+import { badRowsKey, tooManyBadRows } from "./task-bad-rows.ts";
+
+/** Returns what the tasks of a stage have left out. */
+export function badRowsOfTasks(tasks: readonly Task[]): readonly TaskBadRows[] {
+  return tasks.flatMap(({ bad }) => (bad === undefined ? [] : [bad]));
+}
+
+/** Returns what all tasks of an attempt have left out, also those that exchanged their rows. */
+export async function badRowsOfBatch(
+  { store }: Pick<Ports, "store">,
+  batch: Batch,
+  tasks: readonly Task[],
+): Promise<readonly TaskBadRows[]> {
+  const before = batch.exchanges === undefined ? [] : (await readPlanHeader(store, batch.partitionsKey)).bad;
+  return [...(before ?? []), ...badRowsOfTasks(tasks)];
+}
+
+function rowsOf(bad: readonly TaskBadRows[]): number {
+  return bad.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** Returns `BAD_ROWS_TOO_MANY` if the batch has more bad rows than the pipeline allows. */
+export function tooManyOf(
+  bad: readonly TaskBadRows[],
+  policy: BadRowPolicy | undefined,
+  batch: Batch,
+): MillraceError | undefined {
+  const max = policy?.max;
+  if (max === undefined || batch.isRetry || rowsOf(bad) <= max) return undefined;
+  return tooManyBadRows(max).with({ where: batchLocation(batch) });
+}
+
+/**
+ * Returns the figures of the rows that a batch leaves out. Lists the files of quarantined rows in
+ * one more file, which only the batch's end in the ledger makes valid.
+ */
+export async function recordBadRows(
+  { store, runtime }: Pick<Ports, "store" | "runtime">,
+  { batchId }: Batch,
+  bad: readonly TaskBadRows[],
+): Promise<Pick<BatchProgress, "bad">> {
+  const rows = rowsOf(bad);
+  if (rows === 0) return {};
+  const kept = bad.flatMap(({ prefix, files = 0 }) =>
+    prefix === undefined ? [] : Array.from({ length: files }, (_, file) => badRowsKey(prefix, file)),
+  );
+  if (kept.length === 0) return { bad: { rows } };
+  const key = `${quarantineFolder(batchId)}list-${runtime.newId()}.json`;
+  await store.put(key, Buffer.from(JSON.stringify(kept)));
+  return { bad: { rows, key } };
+}
