@@ -53,7 +53,7 @@ async function sampleOfReader(sessions: Sessions): Promise<AsyncIterable<unknown
 }
 
 async function* rowsOfReader({ source, sink, pipeline }: Sessions): AsyncGenerator<unknown> {
-  const schema = await source.schema();
+  const schema = await source.sourceSchema();
   const planner = await source.planner();
   const where = { pipeline: pipeline.name };
   const start = await planner.initialOffset();

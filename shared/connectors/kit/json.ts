@@ -23,6 +23,8 @@ export function jsonRecord(
   const names = schema.fields.map((field) => field.name).filter((each) => !Object.hasOwn(columns, each));
   const known = [...names, ...firstNamesOf(columns)];
   const taken = new Set(known);
+  // Columns with paths are chosen from what there is, so the other fields are left out on purpose.
+  const tells = Object.keys(columns).length === 0;
   const flat = flattened(columns);
   const toRow = jsonRow(schema);
   const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -30,7 +32,7 @@ export function jsonRecord(
     const value = parsed(message, name, utf8);
     if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
     checkColumnNames(names, Object.keys(value), { prefix: `${name}: `, known });
-    leftOut?.lookAtRecord(value, taken);
+    if (tells) leftOut?.lookAtRecord(value, taken);
     return toRow(flat(value, name));
   };
 }

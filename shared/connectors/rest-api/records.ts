@@ -130,13 +130,15 @@ function nameCheck(
   const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
   const taken = new Set(known);
+  // Columns with paths are chosen from what there is, so other fields are left out on purpose.
+  const tells = Object.keys(columns).length === 0;
   const checkPaths = pathCheck(columns, plain);
   return (records) => {
     const [record] = records;
     if (isPlainObject(record)) {
       const found = Object.keys(record);
       checkColumnNames(plain, found, { known, orElse: columnsHint });
-      const others = found.filter((name) => !taken.has(name));
+      const others = tells ? found.filter((name) => !taken.has(name)) : [];
       if (others.length > 0) leftOut?.(others, records.length);
     }
     checkPaths(records);
