@@ -51,6 +51,7 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set<ErrorCode>([
   "SECRET_MISSING",
   "STACK_NOT_FOUND",
   "TABLE_NOT_FOUND",
+  "TARGET_UNUSABLE",
   "TRIGGER_INVALID",
   "USAGE",
 ]);

@@ -11,6 +11,7 @@ import { quarantineCommand } from "./commands/quarantine.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { rewindCommand } from "./commands/rewind.ts";
 import { runCommand } from "./commands/run.ts";
+import { schemaCommand } from "./commands/schema.ts";
 import { skipCommand } from "./commands/skip.ts";
 import { statusCommand } from "./commands/status.ts";
 import { checkCommand } from "./commands/status-check.ts";
@@ -161,6 +162,15 @@ function addInspectCommands(command: Command): void {
     .argument("[pipeline]", "may be left out where there is one")
     .option("--limit <n>", "tasks at most", positive, 50)
     .action(batchCommand);
+  command
+    .command("schema")
+    .description("the columns of a pipeline's rows, or a proposal from a sample of its source")
+    .argument("<pipeline>", "the file that exports it, or its name")
+    .addOption(home())
+    .option("--infer", "read a sample of the source and propose a schema; records nothing")
+    .option("--rows <n>", "rows of the sample at most", positive, 1000)
+    .addOption(json())
+    .action(schemaCommand);
   command
     .command("cat")
     .description("the rows of a table: Arrow tables and Iceberg tables")

@@ -6,7 +6,7 @@ import { linkSignals } from "../shared/contract/abort.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import { rowsPerSecond } from "../shared/engine/ports/progress.ts";
 import { unlessCrashed } from "../shared/engine/run/process-guard.ts";
-import { unreadWarning, write } from "../shared/engine/write/task.ts";
+import { leftOutWarning, unreadWarning, write } from "../shared/engine/write/task.ts";
 import type { TaskResult } from "../shared/engine/write/task-request.ts";
 import { stallPolicyOf } from "../shared/engine/write/watch.ts";
 import { logger, metrics, settings } from "./environment.ts";
@@ -38,10 +38,14 @@ export const handler = lambdaHandler(
         ...result,
         rowsPerSecond: rowsPerSecond(result.rows, result.milliseconds),
       });
+      const { leftOut, ...answer } = result;
+      if (leftOut !== undefined)
+        logger.warn("fields are left out", { problem: leftOutWarning(run, leftOut).toRecord() });
       if (result.unread)
         logger.warn("the sink may be mistaken", { problem: unreadWarning(event).toRecord() });
       metrics.addMetric(METRIC.taskDuration, MetricUnit.Milliseconds, result.milliseconds);
-      return result;
+      // The state of the execution has room for a few bytes of each task.
+      return answer;
     } catch (error) {
       metrics.addMetric(METRIC.taskFailures, MetricUnit.Count, 1);
       const isFinal =

@@ -1,6 +1,9 @@
+import { LeftOutFields } from "../shared/arrow/left-out.ts";
+import type { MillraceError } from "../shared/contract/errors.ts";
 import type { BatchRun } from "../shared/engine/ports/ledger.ts";
 import { partitionEvent, type RunEvent } from "../shared/engine/ports/run-events.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
+import { leftOutWarning } from "../shared/engine/write/task.ts";
 import type { TaskProgress, TaskResult } from "../shared/engine/write/task-request.ts";
 
 /** Minimum time between two events of a running partition. */
@@ -35,6 +38,7 @@ export class BatchProgressCounter {
   #rows = 0;
   #bytes = 0;
   #hasUnread = false;
+  readonly #leftOut = new LeftOutFields();
 
   constructor(batch: CountedBatch, { runtime }: Ports) {
     this.#batch = batch;
@@ -48,6 +52,14 @@ export class BatchProgressCounter {
     const isFirst = !this.#hasUnread;
     this.#hasUnread = true;
     return isFirst;
+  }
+
+  /** Returns the warning for fields that the schema lacks, without those that were `told`. */
+  leftOutWarning(told: Set<string>): MillraceError | undefined {
+    const { found } = this.#leftOut;
+    const isNew = found?.names.some((name) => !told.has(name)) === true;
+    for (const name of found?.names ?? []) told.add(name);
+    return found !== undefined && isNew ? leftOutWarning(this.#batch.run, found) : undefined;
   }
 
   begin(partition: number, attemptNumber: number): RunningAttempt {
@@ -73,6 +85,7 @@ export class BatchProgressCounter {
   /** Notes the end of a task. Another attempt of it is not counted from then on. */
   finish(attempt: RunningAttempt, result: TaskResult): void {
     this.#finished.add(attempt.partition);
+    if (result.leftOut !== undefined) this.#leftOut.add(result.leftOut.names, result.leftOut.rows);
     this.#running.set(attempt.partition, new Set([attempt]));
     attempt.progress = result;
     this.#emitPartition("written", attempt, result);

@@ -22,6 +22,8 @@ export interface TasksRequest {
   readonly speculation?: Partial<SpeculationPolicy> | undefined;
   /** Aborts when the run is interrupted. */
   readonly signal: AbortSignal;
+  /** Names of fields that a warning of this run has told already. */
+  readonly toldFields?: Set<string>;
   onEvent(event: RunEvent): void;
 }
 
@@ -62,6 +64,8 @@ export async function runTasks(
   over.abort();
   await speculating;
   unlink();
+  const warning = progress.leftOutWarning(request.toldFields ?? new Set());
+  if (warning !== undefined) request.onEvent({ type: "warning", error: warning.toRecord() });
   return failure;
 }
 

@@ -41,6 +41,7 @@ interface StepParts {
 export class LocalSteps implements RunSteps {
   readonly #parts: StepParts;
   readonly #slots: TaskSlots;
+  readonly #toldFields = new Set<string>();
   #fence: Fence | undefined;
 
   constructor(parts: StepParts) {
@@ -85,7 +86,14 @@ export class LocalSteps implements RunSteps {
 
   async write({ run, batch, todo }: PlannedBatch): Promise<MillraceError | "interrupted" | undefined> {
     const { options, ports, pool } = this.#parts;
-    const request = { ...options, slots: this.#slots, run, todo, partitions: batch.tasks };
+    const request = {
+      ...options,
+      slots: this.#slots,
+      toldFields: this.#toldFields,
+      run,
+      todo,
+      partitions: batch.tasks,
+    };
     const failure = await runTasks(pool, ports, request);
     if (failure !== undefined || !options.signal.aborted) return failure;
     return (await this.#isReady(batch)) ? undefined : "interrupted";

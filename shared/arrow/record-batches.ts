@@ -4,6 +4,7 @@ import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { checkSchema, conform } from "./conform.ts";
+import type { LeftOutFields } from "./left-out.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
@@ -13,16 +14,17 @@ export type OnMisfit = (error: MillraceError, row: unknown) => void;
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
  * batches; record batches and tables are passed on after a check of their schema. Rows that do not
- * fit go to `badRows` if it is given. Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`,
- * `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
+ * fit go to `badRows` if it is given, and the names of fields that the schema lacks to `leftOut`.
+ * Throws `ROW_MISMATCH`, `ROW_NOT_A_ROW`, `BATCH_SCHEMA_MISMATCH` or `READ_NOT_ITERABLE`.
  */
 export async function* toRecordBatches(
   schema: Schema,
   source: RowSource,
   where: ErrorLocation,
   badRows?: BadRowSink,
+  leftOut?: LeftOutFields,
 ): AsyncGenerator<RecordBatch, void, undefined> {
-  const collector = new BatchCollector(schema, where, badRows);
+  const collector = new BatchCollector(schema, where, badRows, leftOut);
   const items = itemsOf(source, where);
   if (Symbol.asyncIterator in items) {
     for await (const _ of pullItems(items, (item) => collector.add(item))) yield* collector.take();
@@ -68,15 +70,24 @@ class BatchCollector {
   readonly #schema: Schema;
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
+  readonly #leftOut: LeftOutFields | undefined;
+  readonly #names: ReadonlySet<string>;
   readonly #onMisfit: OnMisfit | undefined;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
 
-  constructor(schema: Schema, where: ErrorLocation, badRows: BadRowSink | undefined) {
+  constructor(
+    schema: Schema,
+    where: ErrorLocation,
+    badRows: BadRowSink | undefined,
+    leftOut: LeftOutFields | undefined,
+  ) {
     this.#schema = schema;
     this.#where = where;
     this.#rows = new RowCollector(schema, where, badRows);
+    this.#leftOut = leftOut;
+    this.#names = new Set(schema.fields.map(({ name }) => name));
   }
 
   /** Adds one value that a reader yielded. Returns true if record batches are ready to be taken. */
@@ -95,6 +106,7 @@ class BatchCollector {
       const error = this.#rows.tryAppend(row);
       if (error !== undefined) this.#onMisfit(error, row);
     }
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) this.#leftOut?.look(row, this.#names);
     if (this.#rows.isFull) this.flush();
   }
 

@@ -128,6 +128,12 @@ export interface TaskContext extends SinkContext {
    */
   readonly signal: AbortSignal;
   /**
+   * Tells Millrace that so many rows had fields with these names, which the schema lacks, so that
+   * the reader left them out. A warning of the batch names them. Not needed for rows that are
+   * objects.
+   */
+  leftOut?(names: readonly string[], rows: number): void;
+  /**
    * Takes rows that cannot be written, if the pipeline lets a task leave them out. A reader that
    * yields rows need not use it: it yields a `BadRow`.
    */

@@ -35,6 +35,13 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
     return this.#missing("schema()");
   }
 
+  /**
+   * Returns the source's records from their beginning, as they are before a schema is applied, for
+   * `millrace schema --infer`. It must not change the source or its store. Without it, or if it
+   * returns `undefined`, rows of the reader are taken, if they are objects.
+   */
+  sample?(): AsyncIterable<object> | undefined;
+
   /** Returns a new batch reader. Called each time that a reader is needed. */
   reader(_schema: Schema): DataSourceReader<unknown> {
     return this.#missing("reader(schema)");

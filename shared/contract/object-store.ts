@@ -106,6 +106,11 @@ export interface ObjectStore {
    * Deletes the data of an incomplete upload. Does nothing if the upload has ended in the meantime.
    */
   abandon(upload: UnfinishedUpload): Promise<void>;
+  /**
+   * Throws `STORE_FAILED` if nothing can be stored here, as far as that is known without storing
+   * something. Absent if it is not known.
+   */
+  checkWritable?(): Promise<void>;
   /** Returns a view of this store in which all keys are relative to `folder`. */
   at(folder: string): ObjectStore;
 }

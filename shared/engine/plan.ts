@@ -5,6 +5,7 @@ import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { planRetry } from "./bad-rows/plan-retry.ts";
+import { checkSink } from "./check-sink.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
 import { checkOffsetSize } from "./limits.ts";
@@ -201,8 +202,7 @@ async function planNext(
   const warning = isFirst ? await findClockWarning(planner, ports, latest, askEnd) : undefined;
   const schemas = await source.currentSchemas();
   // The commit compares again; this check spares the tasks, and an open batch.
-  await checkSinkPosition(sessions, head);
-  await sink.checkTarget(schemas.schema, head);
+  await checkSink(sessions, head, schemas.schema);
   const { runtime } = ports;
   const plan = { planId: runtime.newId(), plannedAt: runtime.now() };
   const request = { ...plan, incarnation: head.incarnation, isPlanning: true };

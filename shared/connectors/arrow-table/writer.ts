@@ -174,6 +174,7 @@ export class ArrowTableWriter
   async checkTarget(context: NewestBatchContext): Promise<void> {
     const { operation, schema, partitionBy, onSchemaChange = "fail" } = this.#parts;
     const table = this.#table(context);
+    await table.checkWritable?.();
     const known = hintFor(this.#recordedLocation(table), context);
     const mine = tableSchemaOf(schema, partitionBy);
     if (operation === "overwrite" || known?.schemaDigest === digestOf(mine)) return;

@@ -10,6 +10,7 @@ import { checkEpoch } from "./epoch.ts";
 import { byTime, type FileGroup, listFiles, partitionsOf } from "./folder.ts";
 import { type FilesOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { inferSchema, readFiles, readRecordsAgain } from "./read.ts";
+import { sampleRecords } from "./sample.ts";
 import { KeyOrderReader, TimeOrderReader } from "./stream-reader.ts";
 
 export type { EpochUnit } from "../kit/epoch.ts";
@@ -30,6 +31,13 @@ export class Files extends DataSource<ParsedOptions> {
   override async schema(): Promise<Schema> {
     const { options, runtime } = this;
     return await inferSchema({ store: runtime.openStore(options.path), options });
+  }
+
+  /** Returns the records of CSV files and JSON lines. Other formats have a schema. */
+  override sample(): AsyncIterable<object> | undefined {
+    const { options, runtime } = this;
+    const hasSchema = options.format === "arrow" || options.format === "parquet";
+    return hasSchema ? undefined : sampleRecords({ store: runtime.openStore(options.path), options });
   }
 
   /** Returns a batch reader of all files. */
@@ -66,9 +74,9 @@ class AllFilesReader extends DataSourceReader<FileGroup> {
     return partitionsOf(files.sort(byTime), options);
   }
 
-  override read(partition: FileGroup, { badRows }: TaskContext): RowSource {
+  override read(partition: FileGroup, task: TaskContext): RowSource {
     const { options, runtime } = this.#source;
-    return readFiles(runtime.openStore(options.path), this.#schema, options, partition, badRows);
+    return readFiles(runtime.openStore(options.path), this.#schema, options, partition, task);
   }
 
   readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {

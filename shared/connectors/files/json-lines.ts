@@ -1,5 +1,6 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
+import type { LeftOutFields } from "../../arrow/left-out.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
@@ -32,9 +33,11 @@ export async function* readJsonLines(
   schema: Schema,
   options: ParsedOptions,
   keepsContent: boolean,
+  leftOut?: LeftOutFields,
 ): AsyncGenerator<Iterable<FileRow>> {
   const toRow = rowReader(schema, options);
   const names = schema.fields.map(({ name }) => name);
+  const known = new Set(names);
   let number = 0;
   let isFirst = true;
   const toRowOf = (line: string): FileRow => {
@@ -45,6 +48,7 @@ export async function* readJsonLines(
         checkNotInFolders(Object.keys(record), file, options);
       }
       isFirst = false;
+      leftOut?.lookAtRecord(record, known);
       const row = toRow(record);
       return keepsContent ? new KeptRow(row, { file: file.key, line }) : row;
     } catch (error) {
@@ -58,6 +62,17 @@ export async function* readJsonLines(
     }
   }
   for await (const lines of linesOf(file, options)) yield parsed(lines);
+}
+
+/** Yields the objects of a file, one for each line that is not empty. */
+export async function* jsonRecords(file: FileBytes, options: ParsedOptions): AsyncGenerator<object> {
+  let number = 0;
+  for await (const lines of linesOf(file, options)) {
+    for (const line of lines) {
+      number++;
+      if (!EMPTY_LINE.test(line)) yield recordOf(line, number);
+    }
+  }
 }
 
 /** Returns what makes a row of a line that was read before. */

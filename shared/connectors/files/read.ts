@@ -1,8 +1,10 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import { ValueMismatch } from "../../arrow/builders/builder.ts";
+import { LeftOutFields } from "../../arrow/left-out.ts";
 import { RowCollector } from "../../arrow/row-collector.ts";
 import { withReadAhead } from "../../arrow/stored-bytes.ts";
 import type { BadRowSink } from "../../contract/bad-rows.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import type { Row } from "../../contract/stream-reader.ts";
@@ -36,8 +38,11 @@ export async function* readFiles(
   schema: Schema,
   options: ParsedOptions,
   { files }: FileGroup,
-  badRows?: BadRowSink,
+  task: Pick<TaskContext, "badRows" | "leftOut"> = {},
 ): AsyncGenerator<RecordBatch> {
+  const { badRows } = task;
+  const leftOut = new LeftOutFields();
+  const kept = { keepsContent: badRows !== undefined, leftOut };
   // One collector for all files, so that the rows of many small files share a record batch.
   const rows = new RowCollector(schema, {}, badRows);
   const toError = (error: unknown, place: ReadPosition) => errorInFile(error, options, place);
@@ -45,13 +50,22 @@ export async function* readFiles(
     if (options.ignoreMissingFiles && !(await file.exists())) continue;
     const place: ReadPosition = { path: file.path, row: 0 };
     try {
-      for await (const chunk of withFolderColumns(file, schema, options, badRows !== undefined))
+      for await (const chunk of withFolderColumns(file, schema, options, kept))
         yield* collect(chunk, rows, { place, badRows, toError });
     } catch (error) {
       throw toError(error, place);
     }
   }
   yield* rest(rows);
+  const { found } = leftOut;
+  if (found !== undefined) task.leftOut?.(found.names, found.rows);
+}
+
+/** The parts of a file that are collected besides its rows. */
+interface Kept {
+  /** True if the content of each record is kept with its row. */
+  readonly keepsContent: boolean;
+  readonly leftOut: LeftOutFields;
 }
 
 interface Collecting {
@@ -137,7 +151,8 @@ function rowOf(content: RecordContent, schema: Schema, options: ParsedOptions): 
 export async function inferSchema(folder: Folder): Promise<Schema> {
   const { store, options } = folder;
   const { format } = options;
-  const hint = 'Call .schema("id bigint, name string") after .format(Files).';
+  const hint =
+    'Call .schema("id bigint, name string") after .format(Files). `millrace schema PIPELINE.ts --infer` proposes one.';
   if (format === "csv" || format === "jsonl") {
     throw new MillraceError("SCHEMA_REQUIRED", `files of the format ${format} do not tell their schema`, {
       hint,
@@ -163,13 +178,12 @@ async function* withFolderColumns(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
-  keepsContent: boolean,
+  kept: Kept,
 ): AsyncGenerator<RecordBatch | Iterable<FileRow>> {
   const values = folderValues(file.key, options);
-  if (values.size === 0) return yield* chunksOf(file, schema, options, keepsContent);
+  if (values.size === 0) return yield* chunksOf(file, schema, options, kept);
   const columns = new FolderColumns(schema, values);
-  for await (const chunk of chunksOf(file, columns.fileSchema, options, keepsContent))
-    yield columns.addTo(chunk);
+  for await (const chunk of chunksOf(file, columns.fileSchema, options, kept)) yield columns.addTo(chunk);
 }
 
 /**
@@ -180,13 +194,13 @@ function chunksOf(
   file: FileBytes,
   schema: Schema,
   options: ParsedOptions,
-  keepsContent: boolean,
+  { keepsContent, leftOut }: Kept,
 ): AsyncGenerator<RecordBatch | Iterable<FileRow>> {
   switch (options.format) {
     case "csv":
       return readCsv(file, schema, options, keepsContent);
     case "jsonl":
-      return readJsonLines(file, schema, options, keepsContent);
+      return readJsonLines(file, schema, options, keepsContent, leftOut);
     case "arrow":
       return readArrow(file, schema, options);
     case "parquet":

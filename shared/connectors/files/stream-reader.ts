@@ -53,8 +53,8 @@ abstract class FilesReader<O extends { readonly files: number }>
     return new ReadMaxFiles(this.options.maxFilesPerBatch);
   }
 
-  override read(partition: FileGroup, { badRows }: TaskContext): RowSource {
-    return readFiles(this.store, this.#schema, this.options, partition, badRows);
+  override read(partition: FileGroup, task: TaskContext): RowSource {
+    return readFiles(this.store, this.#schema, this.options, partition, task);
   }
 
   readBadRows(contents: readonly RecordContent[], { badRows }: TaskContext): RowSource {

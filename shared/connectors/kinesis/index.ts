@@ -7,6 +7,7 @@ import { checkJsonColumns } from "../kit/json-columns.ts";
 import { requiredSchema } from "../kit/required-schema.ts";
 import { type KinesisOptions, OPTIONS, type ParsedOptions } from "./options.ts";
 import { RAW_SCHEMA } from "./records.ts";
+import { sampleRecords } from "./sample.ts";
 import { loadSdk, Stream } from "./stream.ts";
 import { KinesisReader } from "./stream-reader.ts";
 
@@ -32,6 +33,11 @@ export class Kinesis extends DataSource<ParsedOptions> {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
     return requiredSchema(schema, "Kinesis", "id bigint NOT NULL, time timestamp");
+  }
+
+  /** Returns the objects in the oldest records. Raw records have a schema. */
+  override sample(): AsyncIterable<object> | undefined {
+    return this.options.format === "raw" ? undefined : sampleRecords(this.options, this.runtime);
   }
 
   /** Returns a stream reader of all shards. Error: `OPTIONS_INVALID`. */

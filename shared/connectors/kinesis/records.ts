@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import type { LeftOutFields } from "../../arrow/left-out.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { jsonRecord } from "../kit/json.ts";
@@ -23,6 +24,7 @@ export function recordReader(
   schema: Schema,
   { format, columns }: Pick<ParsedOptions, "format" | "columns">,
   shardId: string,
+  leftOut?: LeftOutFields,
 ): (record: StreamRecord) => Row {
   if (format === "raw") {
     return ({ partitionKey, sequenceNumber, arrivedAt, data }) => ({
@@ -33,7 +35,7 @@ export function recordReader(
       data,
     });
   }
-  const toRow = jsonRecord(schema, columns);
+  const toRow = jsonRecord(schema, columns, leftOut);
   return ({ sequenceNumber, data }) => {
     const name = `record ${sequenceNumber} of ${shardId}`;
     if (AGGREGATED.equals(data.subarray(0, AGGREGATED.length))) {

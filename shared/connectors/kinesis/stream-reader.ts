@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import { LeftOutFields } from "../../arrow/left-out.ts";
 import type { BadRow } from "../../contract/bad-rows.ts";
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import type { Offset } from "../../contract/offset.ts";
@@ -214,19 +215,25 @@ export class KinesisReader
    */
   override async *read(range: ShardRange, task: TaskContext): AsyncGenerator<Row | BadRow> {
     const { shardId, first, last } = range;
-    const toRow = recordReader(this.#schema, this.#options, shardId);
+    const leftOut = new LeftOutFields();
+    const toRow = recordReader(this.#schema, this.#options, shardId, leftOut);
     const [begin, end] = [BigInt(first.seq), BigInt(last.seq)];
     let oldest: string | undefined;
-    for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {
-      oldest ??= page.records[0]?.sequenceNumber;
-      this.#checkBegin(range, oldest);
-      for (const record of page.records) {
-        const sequenceNumber = BigInt(record.sequenceNumber);
-        if (sequenceNumber >= begin && sequenceNumber <= end) yield rowOrBad(toRow, record, shardId);
-        // A sequence number beyond `end` appears only if the whole range has expired.
-        if (sequenceNumber >= end) return;
+    try {
+      for await (const page of this.#stream.pages(shardId, { from: first }, PAGE_RECORDS, task.signal)) {
+        oldest ??= page.records[0]?.sequenceNumber;
+        this.#checkBegin(range, oldest);
+        for (const record of page.records) {
+          const sequenceNumber = BigInt(record.sequenceNumber);
+          if (sequenceNumber >= begin && sequenceNumber <= end) yield rowOrBad(toRow, record, shardId);
+          // A sequence number beyond `end` appears only if the whole range has expired.
+          if (sequenceNumber >= end) return;
+        }
+        if (page.isTip || page.isEnd) break;
       }
-      if (page.isTip || page.isEnd) break;
+    } finally {
+      const { found } = leftOut;
+      if (found !== undefined) task.leftOut?.(found.names, found.rows);
     }
     this.#refuseLoss(range, "has no more records");
   }

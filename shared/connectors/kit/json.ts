@@ -1,4 +1,5 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
+import type { LeftOutFields } from "../../arrow/left-out.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
@@ -10,15 +11,20 @@ import { JsonFault, parseJson } from "./json-parser.ts";
 
 /**
  * Returns a function that converts a message with one JSON object to a row of `schema`. Missing
- * columns are null. `name` is the message's name in errors. Errors: `RECORD_NOT_JSON`,
+ * columns are null. `name` is the message's name in errors. `leftOut` collects the fields that the
+ * schema lacks. Errors: `RECORD_NOT_JSON`,
  * `COLUMN_MISNAMED`, `PATH_AMBIGUOUS`.
  */
 export function jsonRecord(
   schema: Schema,
   columns: JsonColumns = {},
+  leftOut?: LeftOutFields,
 ): (message: string | Uint8Array, name: string) => Row {
   const names = schema.fields.map((field) => field.name).filter((each) => !Object.hasOwn(columns, each));
   const known = [...names, ...firstNamesOf(columns)];
+  const taken = new Set(known);
+  // Columns with paths are chosen from what there is, so the other fields are left out on purpose.
+  const tells = Object.keys(columns).length === 0;
   const flat = flattened(columns);
   const toRow = jsonRow(schema);
   const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -26,6 +32,7 @@ export function jsonRecord(
     const value = parsed(message, name, utf8);
     if (!isPlainObject(value)) throw notJson(`${name} is ${kindOf(value)}, not an object`, message);
     checkColumnNames(names, Object.keys(value), { prefix: `${name}: `, known });
+    if (tells) leftOut?.lookAtRecord(value, taken);
     return toRow(flat(value, name));
   };
 }

@@ -8,6 +8,8 @@ export function requiredSchema(schema: string | undefined, dataSource: string, e
   throw new MillraceError(
     "SCHEMA_REQUIRED",
     `${dataSource} does not know the columns of the rows: JSON has no schema`,
-    { hint: `Set the option schema, or .schema("${example}") on the reading side of the pipeline.` },
+    {
+      hint: `Set the option schema, or .schema("${example}") on the reading side of the pipeline. \`millrace schema PIPELINE.ts --infer\` proposes one.`,
+    },
   );
 }

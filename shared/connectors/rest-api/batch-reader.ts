@@ -26,9 +26,9 @@ export class ListReader extends DataSourceReader<null> {
     this.#client = client;
   }
 
-  override read(_partition: null, { signal, badRows }: TaskContext): AsyncGenerator<RecordBatch> {
+  override read(_partition: null, { signal, badRows, leftOut }: TaskContext): AsyncGenerator<RecordBatch> {
     const pages = walk(new Pages(this.#options, this.#client), FIRST_PLACE, { signal });
-    return recordBatches(this.#schema, this.#options.columns, pages, { badRows });
+    return recordBatches(this.#schema, this.#options.columns, pages, { badRows, leftOut });
   }
 
   readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {

@@ -13,6 +13,7 @@ import { RestClient } from "./client.ts";
 import { OPTIONS, type ParsedOptions, type RestApiOptions, sinkOptions, sourceOptions } from "./options.ts";
 import { PositionReader } from "./position-reader.ts";
 import { checkColumns } from "./records.ts";
+import { sampleRecords } from "./sample.ts";
 import { TimeRangeReader } from "./time-range-reader.ts";
 import { RestWriter, type Sent } from "./writer.ts";
 
@@ -51,6 +52,12 @@ export class RestApi extends DataSource<ParsedOptions> {
   /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
   override requiredEnvironment(): readonly string[] {
     return environmentOf(this.options);
+  }
+
+  /** Returns the records of the list, without a schema. */
+  override sample(): AsyncIterable<object> {
+    const options = sourceOptions(this.options);
+    return sampleRecords(options, new RestClient(options, this.runtime), this.runtime);
   }
 
   /** Returns a batch reader of a time range or of the whole list. */

@@ -143,10 +143,9 @@ export class PositionReader
   }
 
   override read(slice: PageSlice, task: TaskContext): AsyncGenerator<RecordBatch> {
-    const { badRows } = task;
-    return recordBatches(this.#schema, this.#options.columns, this.#readSlice(slice, task.signal), {
-      badRows,
-    });
+    const { badRows, leftOut } = task;
+    const pages = this.#readSlice(slice, task.signal);
+    return recordBatches(this.#schema, this.#options.columns, pages, { badRows, leftOut });
   }
 
   readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {

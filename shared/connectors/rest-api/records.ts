@@ -25,6 +25,8 @@ export interface RecordOptions {
   readonly keep?: (row: Row) => boolean;
   /** Takes records that do not fit. Without it, they are errors. */
   readonly badRows?: BadRowSink | undefined;
+  /** Is told of fields that the schema lacks. */
+  readonly leftOut?: TaskContext["leftOut"] | undefined;
 }
 
 /**
@@ -36,10 +38,10 @@ export async function* recordBatches(
   schema: Schema,
   columns: SourceOptions["columns"],
   pages: AsyncIterable<RecordPage>,
-  { keep = () => true, badRows }: RecordOptions = {},
+  { keep = () => true, badRows, leftOut }: RecordOptions = {},
 ): AsyncGenerator<RecordBatch> {
   const toRow = rowReader(schema, columns);
-  const checkNames = nameCheck(schema, columns);
+  const checkNames = nameCheck(schema, columns, leftOut);
   let at: { readonly url?: string } = {};
   let number = 1;
   async function* rows(): AsyncGenerator<Row | BadRow> {
@@ -119,14 +121,26 @@ function rowReader(
  * record, because the records of an API usually have the same names, and paths in all records.
  * Error: `COLUMN_MISNAMED`.
  */
-function nameCheck(schema: Schema, columns: SourceOptions["columns"]): (records: readonly unknown[]) => void {
+function nameCheck(
+  schema: Schema,
+  columns: SourceOptions["columns"],
+  leftOut: TaskContext["leftOut"] | undefined,
+): (records: readonly unknown[]) => void {
   const names = schema.fields.map(({ name }) => name);
   const known = [...names, ...Object.values(columns).flatMap((column) => firstNames(pathOf(column).path))];
   const plain = names.filter((name) => !Object.hasOwn(columns, name));
+  const taken = new Set(known);
+  // Columns with paths are chosen from what there is, so other fields are left out on purpose.
+  const tells = Object.keys(columns).length === 0;
   const checkPaths = pathCheck(columns, plain);
   return (records) => {
     const [record] = records;
-    if (isPlainObject(record)) checkColumnNames(plain, Object.keys(record), { known, orElse: columnsHint });
+    if (isPlainObject(record)) {
+      const found = Object.keys(record);
+      checkColumnNames(plain, found, { known, orElse: columnsHint });
+      const others = tells ? found.filter((name) => !taken.has(name)) : [];
+      if (others.length > 0) leftOut?.(others, records.length);
+    }
     checkPaths(records);
   };
 }

@@ -3,6 +3,7 @@ import { CompositeOffset, type OffsetOf } from "../../contract/composite-offset.
 import type { Runtime, TaskContext } from "../../contract/context.ts";
 import { MillraceError } from "../../contract/errors.ts";
 import type { Offset } from "../../contract/offset.ts";
+import { optional } from "../../contract/optional.ts";
 import {
   DataSourceStreamReader,
   type Row,
@@ -96,10 +97,12 @@ export class TimeRangeReader
     const range = TimeRange.fromJSON(partition);
     const outside = new OutsideRows(this.#range, this.#runtime.now());
     const keep = this.#rangeFilter(range, outside);
+    const { badRows, leftOut, signal } = task;
     const rowsOf = (asked: AskedRange) =>
-      recordBatches(this.#schema, this.#options.columns, this.#pagesOf(asked, task), {
+      recordBatches(this.#schema, this.#options.columns, this.#pagesOf(asked, signal), {
         keep,
-        badRows: task.badRows,
+        badRows,
+        leftOut,
       });
     yield* rowsOf(askedRange(range, this.#range));
     // An API that gives the start it was asked for as the time of its rows has none in the range.
@@ -108,10 +111,15 @@ export class TimeRangeReader
     if (column !== undefined && rowsOutside === "error" && outside.isAll) throw allOutside(column, outside);
   }
 
-  #pagesOf({ from, to }: AskedRange, { signal }: TaskContext): AsyncIterable<Page> {
+  /** Yields the pages of a partition, for a sample. */
+  pagesOf(partition: TimeRangeJson): AsyncIterable<Page> {
+    return this.#pagesOf(askedRange(TimeRange.fromJSON(partition), this.#range));
+  }
+
+  #pagesOf({ from, to }: AskedRange, signal?: AbortSignal): AsyncIterable<Page> {
     const { startParam, endParam } = this.#range;
     const params = { [startParam]: formatTime(from, this.#range), [endParam]: formatTime(to, this.#range) };
-    return walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, { signal });
+    return walk(new Pages(this.#options, this.#client, params), FIRST_PLACE, optional("signal", signal));
   }
 
   readBadRows(contents: readonly unknown[], task: TaskContext): AsyncGenerator<RecordBatch> {

@@ -1,5 +1,6 @@
 import type { Schema } from "apache-arrow";
 import { DataSource } from "../../contract/data-source.ts";
+import { MillraceError } from "../../contract/errors.ts";
 import { loadingFirst } from "../../contract/optional-package.ts";
 import type { OptionsSchema } from "../../contract/options/parse.ts";
 import type { DataSourceStreamReader } from "../../contract/stream-reader.ts";
@@ -30,6 +31,13 @@ export class Sqs extends DataSource<ParsedOptions> {
     const { format, schema } = this.options;
     if (format === "raw") return RAW_SCHEMA;
     return requiredSchema(schema, "Sqs", "id bigint NOT NULL, time timestamp");
+  }
+
+  /** Throws `NOT_SUPPORTED`: a reader of a queue takes its messages, so there is no sample. */
+  override sample(): never {
+    throw new MillraceError("NOT_SUPPORTED", "a queue gives no sample: reading takes its messages", {
+      hint: "Nothing was received. Write the schema by hand, or read the raw messages into a table first.",
+    });
   }
 
   /** Returns a stream reader of the queue. Messages are received while a batch is planned. */

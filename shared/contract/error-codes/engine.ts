@@ -197,6 +197,18 @@ export const SINK = {
     do: "go through the rows to their end",
     again: "–",
   },
+  TARGET_UNUSABLE: {
+    means:
+      "the server, the catalog or the folder of the sink refuses, such as for a wrong password or a bucket that is not there; found before a batch is planned",
+    do: "correct the options, the password or the rights",
+    again: "no",
+  },
+  FIELDS_LEFT_OUT: {
+    means:
+      "a warning: rows have fields that the schema lacks, so nothing writes them; the message has their names",
+    do: "add them to the schema, or leave them out of the rows",
+    again: "–",
+  },
   WRITER_INVALID: {
     means:
       "`streamWriter()` or `writer()` gave an object without `write`, `commit` or `abort`, a class, or nothing; or a method of a [table](write.md) returned something else than its interface says",

@@ -116,6 +116,23 @@ export class SourceSession {
     return this.#schema;
   }
 
+  /** Returns records before a schema is applied, if the source has a way to tell them. */
+  sample(): AsyncIterable<object> | undefined {
+    return this.#source.sample?.();
+  }
+
+  /** Returns the schema that the source tells itself, or `undefined` if it needs one. */
+  async ownSchema(): Promise<Schema | undefined> {
+    const own = guard("SOURCE_FAILED", "schema() failed", this.#where, () => this.#source.schema());
+    try {
+      return toSchema(await own);
+    } catch (error) {
+      if (isNotSupported(error) || (MillraceError.is(error) && error.code === "SCHEMA_REQUIRED"))
+        return undefined;
+      throw error;
+    }
+  }
+
   /**
    * Returns the reader that plans, which is created once per session. Only the first call uses
    * `schema`, which is that of the source's own rows; without it the reader gets the current one.

@@ -1,4 +1,5 @@
 import type { Schema } from "apache-arrow";
+import { optional } from "../../contract/optional.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import { batchFolder } from "../partitions-file.ts";
 import type { PlannedExchange } from "../partitions-format.ts";
@@ -55,8 +56,9 @@ export async function exchangeRows(parts: TaskParts, planned: PlannedExchange): 
   });
   if (rows.failure !== undefined) throw rows.failure;
   const record = await taskRecord(parts, writerId, output, {});
-  return await recordTask(parts, record, async () => {
+  const result = await recordTask(parts, record, async () => {
     // The file of the other attempt is read. Vacuum removes this one if it cannot be deleted now.
     await ports.store.delete([key]).catch(() => undefined);
   });
+  return { ...result, ...optional("leftOut", rows.leftOut) };
 }

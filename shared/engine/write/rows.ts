@@ -1,5 +1,6 @@
 import type { RecordBatch, Schema, Table } from "apache-arrow";
 import { encodeSchema } from "../../arrow/ipc-file.ts";
+import type { LeftOut, LeftOutFields } from "../../arrow/left-out.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
 import { type BadRow, withBadRowHint } from "../../contract/bad-rows.ts";
@@ -31,6 +32,8 @@ export interface TaskSource {
   /** The location that errors contain. */
   readonly where: ErrorLocation;
   readonly watch: TaskWatch;
+  /** Collects what the rows have and the schema lacks. */
+  readonly leftOut: LeftOutFields;
   /** Called with each record batch that the sink receives. */
   onProgress?(progress: { readonly rows: number; readonly bytes: number }): void;
   onBatch?(batch: RecordBatch): void;
@@ -78,7 +81,7 @@ async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartiti
   const stop = () => stopReader(reader, ports.runtime);
   try {
     const rows = (await guardRead(() => reader.read(partition, context))) as RowSource;
-    const batches = toRecordBatches(schema, watch.watchRows(rows), where, context.badRows);
+    const batches = toRecordBatches(schema, watch.watchRows(rows), where, context.badRows, task.leftOut);
     const { next, close } = openPartitionOf(batches);
     return { next: () => guardRead(next), close: () => close().then(stop) };
   } catch (error) {
@@ -177,6 +180,11 @@ export class TaskRows implements AsyncIterable<RecordBatch> {
   /** True if all rows of the source were read. */
   isComplete = false;
   readonly #task: TaskSource;
+
+  /** What the rows had and the schema lacks, if anything. */
+  get leftOut(): LeftOut | undefined {
+    return this.#task.leftOut.found;
+  }
 
   constructor(task: TaskSource) {
     this.#task = task;

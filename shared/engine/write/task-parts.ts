@@ -1,3 +1,4 @@
+import { LeftOutFields } from "../../arrow/left-out.ts";
 import { onAbort } from "../../contract/abort.ts";
 import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
@@ -50,6 +51,7 @@ export async function prepareTask(
   const { run, partition, attemptNumber } = request;
   const startedAt = ports.runtime.monotonic();
   const planned = await readPlannedTask(ports.store, run.partitionsKey, partition);
+  const leftOut = new LeftOutFields();
   const where = taskLocation(request);
   const badRows = badRowsOf(given, planned, where);
   const context: TaskContext = {
@@ -59,10 +61,11 @@ export async function prepareTask(
     partitionId: partition,
     attemptNumber,
     signal: options.signal,
+    leftOut: (names, count) => leftOut.add(names, count),
     ...optional("badRows", badRows),
   };
   const watch = new TaskWatch(ports.runtime);
-  const rows = new TaskRows({ ...given, ...options, planned, context, where, watch });
+  const rows = new TaskRows({ ...given, ...options, planned, context, where, watch, leftOut });
   return { ...given, startedAt, planned, context, watch, rows, badRows };
 }
 

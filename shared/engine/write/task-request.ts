@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import type { LeftOut } from "../../arrow/left-out.ts";
 import type { ErrorLocation } from "../../contract/errors.ts";
 import type { StallPolicy } from "../../contract/pipeline-definition.ts";
 import type { BatchRun } from "../ports/ledger.ts";
@@ -33,6 +34,8 @@ export interface TaskResult extends TaskProgress {
    * remaining rows.
    */
   readonly unread?: boolean;
+  /** Fields of the rows that the schema lacks. */
+  readonly leftOut?: LeftOut;
 }
 
 export interface WriteOptions {

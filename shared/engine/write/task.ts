@@ -1,5 +1,6 @@
+import type { LeftOut } from "../../arrow/left-out.ts";
 import { linkSignals } from "../../contract/abort.ts";
-import { MillraceError, toMillraceError } from "../../contract/errors.ts";
+import { listNames, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import { BATCH_FILE } from "../../contract/store-layout.ts";
 import type { SupportsTaskAbort } from "../../contract/stream-writer.ts";
@@ -7,6 +8,7 @@ import type { AnyDataWriter } from "../../contract/write/data-writer.ts";
 import { withSuppressed } from "../first-cause.ts";
 import { batchFolder } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
+import type { BatchRun } from "../ports/ledger.ts";
 import type { Ports } from "../ports/runtime.ts";
 import type { Task } from "../ports/tasks.ts";
 import type { CountsRows } from "../sessions/engine-write.ts";
@@ -91,6 +93,21 @@ export function unreadWarning(request: WriteRequest): MillraceError {
   );
 }
 
+/** The warning for rows that have fields which the schema lacks. */
+export function leftOutWarning(run: BatchRun, { names, rows }: LeftOut): MillraceError {
+  const { pipeline, batchId, attempt } = run;
+  const fields = names.length === 1 ? "a field" : "fields";
+  return new MillraceError(
+    "FIELDS_LEFT_OUT",
+    `rows have ${fields} that the schema lacks, and that nothing writes: ${listNames(names, SHOWN_NAMES)} (in ${rows} rows or more)`,
+    {
+      where: { pipeline, batchId, attempt },
+      hint: `Add them to the schema, or leave them out of the rows. \`millrace schema PIPELINE.ts --infer\` proposes a schema that has them.`,
+    },
+  );
+}
+const SHOWN_NAMES = 10;
+
 /** A task whose writer has committed, and which is not recorded yet. */
 interface Committed {
   readonly message: unknown;
@@ -140,7 +157,8 @@ class WriterTask {
       throw error;
     }
     right.end();
-    return rows.isComplete || planned.count === 0 ? result : { ...result, unread: true };
+    const isUnread = !rows.isComplete && planned.count > 0;
+    return { ...result, ...(isUnread ? { unread: true } : {}), ...optional("leftOut", rows.leftOut) };
   }
 
   /** Writes and commits, unless another attempt may. After an error, aborts. */

@@ -1,6 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { Dirent, Stats } from "node:fs";
-import { type FileHandle, link, open, opendir, readFile, stat, unlink } from "node:fs/promises";
+import {
+  access,
+  constants,
+  type FileHandle,
+  link,
+  open,
+  opendir,
+  readFile,
+  stat,
+  unlink,
+} from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { MillraceError } from "../../contract/errors.ts";
 import type { ListOptions, ObjectInfo, ObjectStore, UnfinishedUpload } from "../../contract/object-store.ts";
@@ -41,6 +51,21 @@ export class DirectoryStore implements ObjectStore {
 
   at(folder: string): ObjectStore {
     return new DirectoryStore(join(this.location, checkKey(folder)), this.#rights);
+  }
+
+  /** Looks at the folder, or at the nearest one above it that is there. */
+  async checkWritable(): Promise<void> {
+    await this.#guard(this.location, async () => {
+      for (let folder = this.location; ; folder = dirname(folder)) {
+        const found = await stat(folder).catch((error: unknown) => {
+          if (isSystemError(error) && error.code === "ENOENT" && dirname(folder) !== folder) return undefined;
+          throw error;
+        });
+        if (found === undefined) continue;
+        if (!found.isDirectory()) await opendir(folder);
+        return await access(folder, constants.W_OK | constants.X_OK);
+      }
+    });
   }
 
   async put(key: string, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<boolean> {

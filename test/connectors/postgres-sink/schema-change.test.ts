@@ -172,8 +172,15 @@ describe("a server that cannot be written", () => {
       .catch((e: unknown) => e);
     expect(refused).toMatchObject({ code: "POSTGRES_FAILED", retryable: true });
     expect(exitCodeOf(refused)).toBe(1);
-    const [database] = await r.desk.db.query("SELECT current_database() AS name");
-    expect(database).toBeDefined();
+    const { env } = r.desk;
+    r.desk.env = { ...env, PGPASSWORD: "wrong", PGUSER: "nobody-here" };
+    const wrong: unknown = await r.run(OLD).catch((thrown: unknown) => thrown);
+    expect(wrong).toMatchObject({
+      code: "TARGET_UNUSABLE",
+      message: expect.stringMatching(/SQLSTATE 28/) as string,
+      retryable: false,
+    });
+    expect(exitCodeOf(wrong)).toBe(2);
     expect(await r.openBatch()).toBeUndefined();
   });
 });
