@@ -75,7 +75,7 @@ function isEqual(one: Expression, other: Expression): boolean {
   if (one.kind === "reference") {
     return (
       other.kind === "reference" &&
-      (one.side ?? "target") === (other.side ?? "target") &&
+      one.side === other.side &&
       one.attribute.length === other.attribute.length &&
       one.attribute.every((name, i) => name === other.attribute[i])
     );

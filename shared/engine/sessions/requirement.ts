@@ -35,6 +35,7 @@ export async function requirementOf(
   return { ...(spec === undefined ? {} : { spec }), ordering };
 }
 
+/** True if the write requires a distribution or an order of its rows. */
 export function requires(write: Write): write is Write & RequiresDistributionAndOrdering {
   return typeof (write as Partial<RequiresDistributionAndOrdering>).requiredDistribution === "function";
 }

@@ -35,8 +35,7 @@ function planBuckets(spec: ShuffleSpec, outputs: readonly ShuffleOutput[]): read
   const buckets = partsByBucket(spec.buckets, outputs);
   if (spec.isFixed) return buckets.map((parts) => partitionOf(outputs, parts));
   const sizeOf = (parts: readonly Part[]) => parts.reduce((sum, part) => sum + bytesOf(outputs, part), 0);
-  const total = outputs.reduce((sum, { bytes }) => sum + bytes, 0);
-  const asked = Math.max(spec.targetBytes, total / MAX_SPLIT);
+  const asked = spec.maySplit ? Math.max(spec.targetBytes, totalOf(outputs) / MAX_SPLIT) : spec.targetBytes;
   const pieces = buckets.flatMap((parts): readonly (readonly Part[])[] => {
     const isLarge = spec.maySplit && sizeOf(parts) > LARGE_FACTOR * asked;
     return isLarge ? grouped(parts, (part) => bytesOf(outputs, part), asked) : [parts];
@@ -45,6 +44,10 @@ function planBuckets(spec: ShuffleSpec, outputs: readonly ShuffleOutput[]): read
   return grouped(pieces, sizeOf, target)
     .map((group) => partitionOf(outputs, group.flat()))
     .filter(({ rows }) => rows > 0);
+}
+
+function totalOf(outputs: readonly ShuffleOutput[]): number {
+  return outputs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function partsByBucket(count: number, outputs: readonly ShuffleOutput[]): readonly (readonly Part[])[] {

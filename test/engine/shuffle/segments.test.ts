@@ -115,6 +115,12 @@ describe("The plan after a shuffle", () => {
     expect(plan.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(30_000 * MIB);
   });
 
+  it("Buckets that may not be split are put together only up to the size that was asked", () => {
+    const parts = Array.from({ length: 20_000 }, (_, bucket) => [bucket, 2 * MIB] as const);
+    const spec = hash({ targetBytes: 2 * MIB, buckets: 20_000 });
+    expect(planShuffled(spec, [output(0, parts)])).toHaveLength(20_000);
+  });
+
   it("A range has as many partitions as its size asks for, and at most the number of buckets", () => {
     const keyOf = (key: number) => Buffer.from([1, key]).toString("base64");
     const chunks = Array.from({ length: 20 }, (_, i) => [0, i * MIB, (i + 1) * MIB, 10] as const);
