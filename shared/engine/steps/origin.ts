@@ -69,30 +69,18 @@ export interface Stepped {
   readonly origin: Origin;
 }
 
-/**
- * Numbers the rows of record batches from 1. `passedOver` has the numbers of rows that do not fit,
- * and that are therefore in no batch.
- */
+/** Numbers the rows of record batches from 1. */
 export class RowNumbers {
-  readonly #passedOver: ReadonlySet<number>;
   readonly #stepsBefore: number;
   #next = 1;
 
-  constructor(stepsBefore: number, passedOver: ReadonlySet<number> = new Set()) {
+  constructor(stepsBefore: number) {
     this.#stepsBefore = stepsBefore;
-    this.#passedOver = passedOver;
   }
 
   originOf(batch: RecordBatch): Origin {
     const first = this.#next;
-    if (this.#passedOver.size === 0) {
-      this.#next += batch.numRows;
-      return new Origin(batch, (index) => first + index, this.#stepsBefore);
-    }
-    const numbers = Array.from({ length: batch.numRows }, () => {
-      while (this.#passedOver.has(this.#next)) this.#next++;
-      return this.#next++;
-    });
-    return new Origin(batch, (index) => numbers[index] as number, this.#stepsBefore);
+    this.#next += batch.numRows;
+    return new Origin(batch, (index) => first + index, this.#stepsBefore);
   }
 }

@@ -13,15 +13,10 @@ export interface RowPipeline {
   /** The schema of the rows after all steps. */
   readonly schema: Schema;
   /**
-   * Applies the steps to record batches of the source's schema. `passedOver` has the numbers of the
-   * source's rows that are in none of them. Throws `STEP_FAILED`, `ROW_MISMATCH`,
-   * `BATCH_SCHEMA_MISMATCH`.
+   * Applies the steps to record batches of the source's schema. Throws `STEP_FAILED`,
+   * `ROW_MISMATCH`, `BATCH_SCHEMA_MISMATCH`.
    */
-  apply(
-    batches: AsyncIterable<RecordBatch>,
-    task: StepTask,
-    passedOver?: ReadonlySet<number>,
-  ): AsyncGenerator<RecordBatch>;
+  apply(batches: AsyncIterable<RecordBatch>, task: StepTask): AsyncGenerator<RecordBatch>;
 }
 
 /**
@@ -44,8 +39,8 @@ export function rowPipeline(
   return {
     sourceSchema,
     schema,
-    async *apply(batches, task, passedOver) {
-      let rows: AsyncIterable<Stepped> = numbered(batches, new RowNumbers(0, passedOver));
+    async *apply(batches, task) {
+      let rows: AsyncIterable<Stepped> = numbered(batches, new RowNumbers(0));
       for (const step of compiled) rows = step.apply(rows, task);
       for await (const { batch } of rows) yield batch;
     },
