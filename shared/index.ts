@@ -128,6 +128,7 @@ export {
   type RowSource,
   SimpleDataSourceStreamReader,
   type SimpleRead,
+  type SupportsBackfill,
   type SupportsBadRows,
   type SupportsSetAside,
   type SupportsTriggerAvailableNow,

@@ -1,0 +1,64 @@
+import type { Pipeline } from "./pipeline.ts";
+
+/** The range of a backfill: it contains `from` but not `to`. */
+export interface BackfillRange {
+  readonly from: string;
+  readonly to: string;
+  /** How much one batch covers: a duration, or a whole number. */
+  readonly chunk: string;
+}
+
+/** A pipeline that reads one range of another pipeline's source into the same sink. */
+export interface BackfillOf {
+  /** Name of the other pipeline. */
+  readonly pipeline: string;
+  /** Absent in a task, which only reads a partition that is planned. */
+  readonly range?: BackfillRange;
+}
+
+/** Divides the name of a backfill. No pipeline's own name can have it. */
+export const BACKFILL_MARK = "@";
+
+/**
+ * Returns the name of a backfill, such as `orders@2026-01-01_2026-02-10`. `repetition` is 2 for the
+ * first one that repeats the range.
+ */
+export function backfillName(
+  pipeline: string,
+  { from, to }: Pick<BackfillRange, "from" | "to">,
+  repetition: number = 1,
+): string {
+  const again = repetition === 1 ? "" : `_${repetition}`;
+  return `${pipeline}${BACKFILL_MARK}${short(from)}_${short(to)}${again}`;
+}
+
+/** Writes a bound with characters that file systems, S3 and shells take as they are. */
+function short(bound: string): string {
+  return bound
+    .replace(/T00:00:00\.000Z$/, "")
+    .replace(/\.000Z$/, "Z")
+    .replaceAll(":", "")
+    .replace(".", "-");
+}
+
+/** Returns the name of the pipeline that a backfill belongs to; `undefined` for any other name. */
+export function pipelineOfBackfill(name: string): string | undefined {
+  const at = name.indexOf(BACKFILL_MARK);
+  return at < 0 ? undefined : name.slice(0, at);
+}
+
+/** Returns the name of the pipeline to which the name belongs: its own, if it is no backfill. */
+export function liveName(name: string): string {
+  return pipelineOfBackfill(name) ?? name;
+}
+
+/**
+ * Returns the pipeline of a backfill: the same in all but its name, which part of the source it
+ * reads, and when its runs end. It is cloned without the constructor, because that of an older copy
+ * of the package would drop what it does not know.
+ */
+export function asBackfill(pipeline: Pipeline, name: string, range?: BackfillRange): Pipeline {
+  const backfill: BackfillOf = { pipeline: pipeline.name, ...(range === undefined ? {} : { range }) };
+  const changed = { name, backfill, triggered: { availableNow: true as const } };
+  return Object.assign(Object.create(Object.getPrototypeOf(pipeline) as object) as Pipeline, pipeline, changed);
+}
