@@ -31,6 +31,10 @@ const REPORTS: { readonly [Name in keyof OperationReports]: z.ZodType<unknown> }
     aside: z.string().optional(),
   }),
   tryOffset: z.object({ offset: Offset }),
+  backfill: z.union([
+    z.object({ refused: z.looseObject({ code: z.string(), message: z.string() }) }),
+    z.object({ name: z.string(), from: z.string(), to: z.string(), chunk: z.string(), resumed: z.boolean() }),
+  ]),
 };
 
 /**

@@ -32,6 +32,12 @@ export function backfillName(
   return `${pipeline}${BACKFILL_MARK}${short(from)}_${short(to)}${again}`;
 }
 
+/** Returns the `repetition` in the name of a backfill. */
+export function repetitionOf(name: string): number {
+  const [, , repetition = "1"] = name.slice(name.indexOf(BACKFILL_MARK)).split("_");
+  return Number(repetition);
+}
+
 /** Writes a bound with characters that file systems, S3 and shells take as they are. */
 function short(bound: string): string {
   return bound
@@ -60,5 +66,9 @@ export function liveName(name: string): string {
 export function asBackfill(pipeline: Pipeline, name: string, range?: BackfillRange): Pipeline {
   const backfill: BackfillOf = { pipeline: pipeline.name, ...(range === undefined ? {} : { range }) };
   const changed = { name, backfill, triggered: { availableNow: true as const } };
-  return Object.assign(Object.create(Object.getPrototypeOf(pipeline) as object) as Pipeline, pipeline, changed);
+  return Object.assign(
+    Object.create(Object.getPrototypeOf(pipeline) as object) as Pipeline,
+    pipeline,
+    changed,
+  );
 }

@@ -56,7 +56,8 @@ export const COMMAND = {
     do: "choose an earlier `--to`; the message says up to where the source is complete",
   },
   BACKFILL_OVERLAPS: {
-    means: "the range is one that another backfill or the pipeline itself reads: its rows would be there twice",
+    means:
+      "the range is one that another backfill or the pipeline itself reads: its rows would be there twice",
     do: "[choose another range, or say that it is meant](backfill.md#what-is-refused)",
   },
   STACK_NOT_FOUND: {

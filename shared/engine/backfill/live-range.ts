@@ -13,8 +13,8 @@ const PAGE = 1000;
 
 /**
  * Returns the ranges that a pipeline has read, has planned, or will read: those of its batches, and
- * everything from its offset on. What a skip has left out is in none of them. Batches that the
- * ledger does not know any more have read from `initial` to the first that it knows.
+ * everything from its offset on. A batch that was skipped counts, because it may have landed. Batches
+ * that the ledger does not know any more have read from `initial` to the first that it knows.
  */
 export async function liveRanges(
   ledger: Ledger,
@@ -36,8 +36,8 @@ export async function liveRanges(
   return ranges;
 }
 
-function addBatch(ranges: LiveRange[], { start, end, skipped, isRetry }: Batch): void {
-  if (skipped !== undefined || isRetry === true) return;
+function addBatch(ranges: LiveRange[], { start, end, isRetry }: Batch): void {
+  if (isRetry === true) return;
   const next = ranges.at(-1);
   if (next !== undefined && sameOffset(next.start, end)) ranges[ranges.length - 1] = { ...next, start };
   else ranges.push({ start, end });

@@ -8,7 +8,8 @@ import type {
   Adoption,
   BackfillChange,
   BackfillClaim,
-  JournalEntry, Pause,
+  JournalEntry,
+  Pause,
   Rewind,
   Skip,
 } from "./manual-operations.ts";

@@ -138,8 +138,8 @@ function attributesOf<T extends object>(fields: object, attributes: Partial<Attr
   return Object.assign({}, ...all) as Fields;
 }
 
-function canonical(value: object | undefined | null): string | undefined {
-  return value && canonicalJson(value as JsonValue);
+function canonical(value: object | null | undefined): string | undefined {
+  return value == null ? undefined : canonicalJson(value as JsonValue);
 }
 
 export function json(value: unknown): string | undefined {

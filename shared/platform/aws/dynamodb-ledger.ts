@@ -21,7 +21,14 @@ import type {
   PlanOfAttempt,
   PlanOfStage,
 } from "../../engine/ports/ledger.ts";
-import type { Action, Adoption, BackfillChange, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
+import type {
+  Action,
+  Adoption,
+  BackfillChange,
+  JournalEntry,
+  Rewind,
+  Skip,
+} from "../../engine/ports/manual-operations.ts";
 import * as manual from "../../engine/ports/manual-transitions.ts";
 import type { Unplanned } from "../../engine/ports/records.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";

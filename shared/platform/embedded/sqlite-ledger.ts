@@ -25,7 +25,14 @@ import type {
   PlanOfAttempt,
   PlanOfStage,
 } from "../../engine/ports/ledger.ts";
-import type { Action, Adoption, BackfillChange, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
+import type {
+  Action,
+  Adoption,
+  BackfillChange,
+  JournalEntry,
+  Rewind,
+  Skip,
+} from "../../engine/ports/manual-operations.ts";
 import {
   accepted,
   adopted,
