@@ -1,12 +1,13 @@
 import { runtime } from "../../local/home.ts";
 import type { ErrorRecord } from "../../shared/contract/errors.ts";
+import { type BackfillProgress, backfillProgress } from "../../shared/engine/backfill/state.ts";
 import type { Batch, Head, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../shared/engine/ports/manual-operations.ts";
 import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
-import { printJson, printLine } from "../render/terminal.ts";
+import { printable, printJson, printLine } from "../render/terminal.ts";
 import { describeAction, formatFields, formatOffset, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
@@ -44,6 +45,10 @@ interface Status {
   /** Why the last run could not plan a batch. */
   readonly planFailure: { readonly at: string; readonly error: ErrorRecord } | null;
   readonly lastAction: ReturnType<typeof withIsoTime<JournalEntry>> | null;
+  /** The range that a backfill reads; null for any other pipeline. */
+  readonly backfill: BackfillProgress | null;
+  /** Names of the pipeline's backfills. */
+  readonly backfills: readonly string[];
   readonly incarnation: string | null;
   readonly epoch: number;
 }
@@ -65,6 +70,8 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     nothingNewAt: head?.lastIdleAt === undefined ? null : new Date(head.lastIdleAt).toISOString(),
     planFailure: head?.planFailure === undefined ? null : withIsoTime(head.planFailure),
     lastAction: lastAction === undefined ? null : withIsoTime(lastAction),
+    backfill: (await backfillProgress(ledger, name, head)) ?? null,
+    backfills: head?.backfills?.map((claim) => claim.name) ?? [],
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
   };
@@ -101,6 +108,7 @@ function describe(status: Status): string {
   const { openBatch, paused, lastAction } = status;
   const lines: [string, string][] = [];
   if (paused !== null) lines.push(["paused", describeAction(paused)]);
+  if (status.backfill !== null) lines.push(...backfillLines(status.backfill));
   lines.push(["offset", formatOffset(status.offset ?? undefined)]);
   lines.push([
     "last committed",
@@ -115,10 +123,19 @@ function describe(status: Status): string {
     lines.push(["not planned", `at ${formatTime(at)}: ${error.code}: ${error.message}`]);
     if (error.hint !== undefined) lines.push(["do", error.hint]);
   }
+  if (status.backfills.length > 0) lines.push(["backfills", status.backfills.join(", ")]);
   if (lastAction !== null)
     lines.push(["last action", `${lastAction.action} ${describeAction(lastAction)}${moved(lastAction)}`]);
   const runner = status.runner === null ? "" : ` (${status.runner})`;
   return `${status.pipeline}: ${status.state}${runner}\n${formatFields(lines)}`;
+}
+
+function backfillLines({ from, to, chunk, done, percent, pipeline }: BackfillProgress): [string, string][] {
+  const progress = done ? "done" : `${percent} % of it is read`;
+  return [
+    ["backfill", `of ${pipeline}: ${printable(from)} to ${printable(to)}, ${chunk} a batch`],
+    ["progress", progress],
+  ];
 }
 
 function openBatchLines(pipeline: string, openBatch: NonNullable<Status["openBatch"]>): [string, string][] {

@@ -63,7 +63,10 @@ export async function claimBackfill(
     await createHead(sessions.pipeline.name, ports, request);
     for (let tries = 1; ; tries++) {
       try {
-        return await claimOnce(sessions, ports, reader, asked, request);
+        const claimed = await claimOnce(sessions, ports, reader, asked, request);
+        // So that it is shown, and can be forgotten, before its first batch is planned.
+        await createHead(claimed.name, ports, request);
+        return claimed;
       } catch (error) {
         // Another backfill has begun meanwhile, so all is looked at anew.
         const isConflict = MillraceError.is(error) && error.code === "LEDGER_CONFLICT";
@@ -133,7 +136,7 @@ async function backfillable({
   throw notSupported(where);
 }
 
-/** Makes the head of a pipeline that has never run, so that the claim has a place. */
+/** Makes the head of a pipeline that has never run. */
 async function createHead(
   pipeline: string,
   ports: Ports,
@@ -322,4 +325,23 @@ export async function rangeOfBackfill(
     where: { pipeline: name },
     ...optional("hint", "See `millrace status` which there are; a new one begins by `millrace backfill`."),
   });
+}
+
+/** Frees the range of a backfill, so that it can be read again. Does nothing for other pipelines. */
+export async function giveUpRange(
+  ledger: Pick<Ports["ledger"], "head" | "setBackfills">,
+  name: string,
+  action: Action,
+): Promise<void> {
+  const pipeline = pipelineOfBackfill(name);
+  for (let tries = 1; pipeline !== undefined; tries++) {
+    const from = (await ledger.head(pipeline))?.backfills ?? [];
+    const to = from.filter((claim) => claim.name !== name);
+    if (to.length === from.length) return;
+    try {
+      return await ledger.setBackfills(pipeline, { ...action, from, to });
+    } catch (error) {
+      if (tries === TRIES) throw error;
+    }
+  }
 }

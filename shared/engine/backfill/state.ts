@@ -1,3 +1,4 @@
+import { type BackfillRange, pipelineOfBackfill } from "../../contract/backfill.ts";
 import { valueOfBound } from "../../contract/bounds.ts";
 import type { Head, Ledger } from "../ports/ledger.ts";
 import type { BackfillClaim } from "../ports/manual-operations.ts";
@@ -17,4 +18,30 @@ export function hasReached(head: Head | undefined, { to }: Pick<BackfillClaim, "
 export function reachedBound(head: Head | undefined): string | undefined {
   const bound = head?.offset?.["bound"];
   return typeof bound === "string" ? bound : undefined;
+}
+
+/** How far a backfill is. */
+export interface BackfillProgress extends BackfillRange {
+  /** Name of the pipeline that it belongs to. */
+  readonly pipeline: string;
+  readonly done: boolean;
+  /** Whole percent of the range that are committed. */
+  readonly percent: number;
+}
+
+/** Returns how far a backfill is; `undefined` for any other pipeline, and for a range given up. */
+export async function backfillProgress(
+  ledger: Pick<Ledger, "head">,
+  name: string,
+  head: Head | undefined,
+): Promise<BackfillProgress | undefined> {
+  const pipeline = pipelineOfBackfill(name);
+  if (pipeline === undefined) return undefined;
+  const claim = (await ledger.head(pipeline))?.backfills?.find((each) => each.name === name);
+  if (claim === undefined) return undefined;
+  const { from, to, chunk } = claim;
+  const [first, last] = [valueOfBound(from), valueOfBound(to)];
+  const at = valueOfBound(reachedBound(head) ?? from);
+  const percent = Number(((at - first) * 100n) / (last - first));
+  return { pipeline, from, to, chunk, done: hasReached(head, claim), percent };
 }
