@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Home, runtime } from "../../local/home.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
@@ -31,6 +32,8 @@ export async function backfillCommand(nameOrFile: string, flags: BackfillFlags):
     const home = new Home(flags.home);
     const load = async () => {
       const { pipeline, entry } = await loadDefinition(home, nameOrFile);
+      // The claim has made the pipeline known, also if it has never run.
+      if (home.entryOf(pipeline.name) === undefined) await home.rememberEntry(pipeline.name, resolve(entry));
       return { pipeline: await backfillIn(home, pipeline, name), entry };
     };
     return await runLocally(load, { availableNow: true }, flags);

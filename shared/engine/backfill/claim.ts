@@ -131,6 +131,12 @@ async function backfillable({
       "A backfill would remove the rows of the stream. Write its range into another sink.",
     );
   }
+  if (pipeline.mergesStream?.applyAsDeletes !== undefined) {
+    throw refuse(
+      "its merge has deletes, which the sink forgets after a time",
+      "An older change would bring a deleted row back. Write the range into another table, and merge from there.",
+    );
+  }
   const { reader } = await source.planner();
   if (canBackfill(reader)) return reader;
   throw notSupported(where);
