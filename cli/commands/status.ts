@@ -37,6 +37,8 @@ interface Status {
   readonly paused: ReturnType<typeof withIsoTime<Action>> | null;
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
+  /** The range of time that the last run of a batch pipeline has read. */
+  readonly range: Batch["range"] | null;
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
   /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
@@ -65,16 +67,32 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     paused: head?.paused === undefined ? null : withIsoTime(head.paused),
     offset: head?.offset ?? null,
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
+    ...(await rangesOf(ledger, name, head)),
     openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
     nothingNewAt: head?.lastIdleAt === undefined ? null : new Date(head.lastIdleAt).toISOString(),
     planFailure: head?.planFailure === undefined ? null : withIsoTime(head.planFailure),
     lastAction: lastAction === undefined ? null : withIsoTime(lastAction),
-    backfill: (await backfillProgress(ledger, name, head)) ?? null,
-    backfills: head?.backfills?.map((claim) => claim.name) ?? [],
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
   };
+}
+
+async function rangesOf(
+  ledger: Ledger,
+  name: string,
+  head: Head | undefined,
+): Promise<Pick<Status, "range" | "backfill" | "backfills">> {
+  return {
+    range: (await lastRange(ledger, head)) ?? null,
+    backfill: (await backfillProgress(ledger, name, head)) ?? null,
+    backfills: head?.backfills?.map((claim) => claim.name) ?? [],
+  };
+}
+
+async function lastRange(ledger: Ledger, head: Head | undefined): Promise<Batch["range"]> {
+  if (head?.identity?.kind !== "batch" || head.lastCommittedBatchId === undefined) return undefined;
+  return (await ledger.batch(head.pipeline, head.lastCommittedBatchId))?.range;
 }
 
 function stateOf(head: Head | undefined, lease: Lease | undefined): Status["state"] {
@@ -108,7 +126,7 @@ function describe(status: Status): string {
   const { openBatch, paused, lastAction } = status;
   const lines: [string, string][] = [];
   if (paused !== null) lines.push(["paused", describeAction(paused)]);
-  if (status.backfill !== null) lines.push(...backfillLines(status.backfill));
+  lines.push(...rangeLines(status));
   lines.push(["offset", formatOffset(status.offset ?? undefined)]);
   lines.push([
     "last committed",
@@ -130,12 +148,15 @@ function describe(status: Status): string {
   return `${status.pipeline}: ${status.state}${runner}\n${formatFields(lines)}`;
 }
 
-function backfillLines({ from, to, chunk, done, percent, pipeline }: BackfillProgress): [string, string][] {
-  const progress = done ? "done" : `${percent} % of it is read`;
-  return [
-    ["backfill", `of ${pipeline}: ${printable(from)} to ${printable(to)}, ${chunk} a batch`],
-    ["progress", progress],
-  ];
+/** The range of a backfill, or the one that the last run of a batch pipeline has read. */
+function rangeLines({ backfill, range }: Status): [string, string][] {
+  const lines: [string, string][] = [];
+  if (range) lines.push(["range", `${printable(range.from)} to ${printable(range.to)}`]);
+  if (backfill === null) return lines;
+  const { pipeline, from, to, chunk, done, percent } = backfill;
+  lines.push(["backfill", `of ${pipeline}: ${printable(from)} to ${printable(to)}, ${chunk} a batch`]);
+  lines.push(["progress", done ? "done" : `${percent} % of it is read`]);
+  return lines;
 }
 
 function openBatchLines(pipeline: string, openBatch: NonNullable<Status["openBatch"]>): [string, string][] {

@@ -207,3 +207,16 @@ it("A backfill of 40 days beside the stream, killed at random moments, has each 
   expect(second.code).toBe(2);
   expect(second.stderr).toContain(NAME);
 });
+
+it("A batch pipeline shows the range of time that each of its runs has read", async () => {
+  const project = new Project();
+  const batch = EVENTS.replace("readStream", "read").replace("writeStream", "write");
+  project.write("pipeline.ts", batch.replace(/;\n$/, '.mode("append");\n'));
+  expect((await project.run()).code).toBe(0);
+  const range = { from: "2025-02-10T00:00:00.000Z", to: "2025-02-12T00:00:00.000Z" };
+  expect(await project.json("batches", "orders")).toMatchObject({ range });
+  expect(await project.json("status", "orders")).toMatchObject({ range });
+  const { stdout } = await project.millrace(["status", "orders"]);
+  expect(stdout).toContain(`${range.from} to ${range.to}`);
+  expect((await project.millrace(["batch", "0", "orders"])).stdout).toContain(range.to);
+});

@@ -3,6 +3,7 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
+import type { TimeRangeJson } from "../../contract/time-range.ts";
 import type {
   Action,
   Adoption,
@@ -97,6 +98,8 @@ export interface Batch {
   readonly planId?: string;
   readonly start: Offset;
   readonly end: Offset;
+  /** The range of time that a batch pipeline's batch reads, if its partitions tell one. */
+  readonly range?: TimeRangeJson;
   /** Digest of the code that planned this attempt, if the runner knows it. */
   readonly code?: string;
   /** Present if the batch was skipped by hand: says who skipped it. It has no tasks and no rows. */
@@ -243,6 +246,7 @@ export interface NewBatch
     | "code"
     | "start"
     | "end"
+    | "range"
     | "latest"
     | "partitionsKey"
     | "tasks"

@@ -2,6 +2,7 @@ import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
+import type { TimeRangeJson } from "../../contract/time-range.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
 import type { Action, BackfillClaim, Pause } from "../../engine/ports/manual-operations.ts";
 import type { PlanFailure } from "../../engine/ports/records.ts";
@@ -94,6 +95,7 @@ export function batchRow(batch: Batch): Row {
     start_offset: text(batch.start),
     end_offset: text(batch.end),
     latest_offset: text(batch.latest),
+    read_range: text(batch.range),
     partitions_key: batch.partitionsKey,
     tasks: batch.tasks,
     // The column does not allow NULL.
@@ -125,6 +127,7 @@ export function batchOf(row: Row): Batch {
     start: json<Offset>(row["start_offset"]) ?? {},
     end: json<Offset>(row["end_offset"]) ?? {},
     ...optional("latest", json<Offset>(row["latest_offset"])),
+    ...optional("range", json<TimeRangeJson>(row["read_range"])),
     partitionsKey: String(row["partitions_key"]),
     tasks: Number(row["tasks"]),
     ...(row["schema"] === "" ? {} : { schema: String(row["schema"]) }),
