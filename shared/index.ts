@@ -1,4 +1,5 @@
 export type { Arrangement } from "./contract/arrangement.ts";
+export type { BackfillOf, BackfillRange } from "./contract/backfill.ts";
 export {
   type BadContent,
   BadRow,
