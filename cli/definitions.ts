@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { exists, type Home } from "../local/home.ts";
 import { loadPipeline } from "../local/load-pipeline.ts";
-import { asBackfill, pipelineOfBackfill } from "../shared/contract/backfill.ts";
+import { pipelineOfBackfill } from "../shared/contract/backfill.ts";
+import { asBackfill } from "../shared/contract/backfill-pipeline.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import { rangeOfBackfill } from "../shared/engine/backfill/claim.ts";

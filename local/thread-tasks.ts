@@ -1,5 +1,5 @@
 import { decodeSchema } from "../shared/arrow/ipc-file.ts";
-import { asBackfill } from "../shared/contract/backfill.ts";
+import { asBackfill } from "../shared/contract/backfill-pipeline.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";

@@ -1,8 +1,8 @@
-import type { Pipeline } from "./pipeline.ts";
-
 /** The range of a backfill: it contains `from` but not `to`. */
 export interface BackfillRange {
+  /** The first bound: ISO 8601 in UTC, or a whole number. */
   readonly from: string;
+  /** The bound at which it ends. */
   readonly to: string;
   /** How much one batch covers: a duration, or a whole number. */
   readonly chunk: string;
@@ -56,19 +56,4 @@ export function pipelineOfBackfill(name: string): string | undefined {
 /** Returns the name of the pipeline to which the name belongs: its own, if it is no backfill. */
 export function liveName(name: string): string {
   return pipelineOfBackfill(name) ?? name;
-}
-
-/**
- * Returns the pipeline of a backfill: the same in all but its name, which part of the source it
- * reads, and when its runs end. It is cloned without the constructor, because that of an older copy
- * of the package would drop what it does not know.
- */
-export function asBackfill(pipeline: Pipeline, name: string, range?: BackfillRange): Pipeline {
-  const backfill: BackfillOf = { pipeline: pipeline.name, ...(range === undefined ? {} : { range }) };
-  const changed = { name, backfill, triggered: { availableNow: true as const } };
-  return Object.assign(
-    Object.create(Object.getPrototypeOf(pipeline) as object) as Pipeline,
-    pipeline,
-    changed,
-  );
 }

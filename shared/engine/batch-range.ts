@@ -3,8 +3,8 @@ import { isPlainObject } from "../contract/json.ts";
 import type { TimeRangeJson } from "../contract/time-range.ts";
 
 /**
- * Returns the range of time that these partitions of a batch pipeline cover: from the first to the
- * last. Returns `undefined` unless each is a range of time that begins where the one before it ends.
+ * Returns the range of time that these partitions of a batch pipeline cover: from the first to
+ * the last. Returns `undefined` unless each begins where the one before it ends.
  */
 export function rangeOf(partitions: readonly unknown[]): TimeRangeJson | undefined {
   let range: TimeRangeJson | undefined;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Events } from "../../shared/connectors/events/index.ts";
-import { asBackfill, backfillName, liveName, repetitionOf } from "../../shared/contract/backfill.ts";
+import { backfillName, liveName, repetitionOf } from "../../shared/contract/backfill.ts";
+import { asBackfill } from "../../shared/contract/backfill-pipeline.ts";
 import { lengthOfChunk, nextBound, parseBound } from "../../shared/contract/bounds.ts";
 import { pipeline } from "../../shared/contract/pipeline.ts";
 

@@ -9,7 +9,7 @@ import { settledPosition } from "./settle.ts";
 const DAY = 86_400_000_000n;
 const INTEGERS: ReadonlySet<string> = new Set(["int2", "int4", "int8"]);
 
-/** Ways to write the last value before a time, in microseconds. No value lies between it and the time. */
+/** The last value before a time in microseconds. No value lies between the two. */
 const BEFORE_TIME: Readonly<Record<string, (micros: bigint) => string>> = {
   timestamptz: (micros) => toIso(micros - 1n),
   // A column without a zone is compared with the time as UTC writes it.

@@ -196,7 +196,7 @@ function withoutId({ id: _id, ...claim }: BackfillClaim): Omit<BackfillClaim, "i
   return claim;
 }
 
-/** Goes on with a backfill that is not finished. A chunk that is given is that of the next batches. */
+/** Goes on with a backfill that is not finished. A given chunk is that of the next batches. */
 async function goOn(
   ports: Ports,
   head: Head,
@@ -333,7 +333,7 @@ export async function rangeOfBackfill(
   });
 }
 
-/** Frees the range of a backfill, so that it can be read again. Does nothing for other pipelines. */
+/** Frees the range of a backfill. Does nothing for other pipelines. */
 export async function giveUpRange(
   ledger: Pick<Ports["ledger"], "head" | "setBackfills">,
   name: string,

@@ -13,8 +13,8 @@ const PAGE = 1000;
 
 /**
  * Returns the ranges that a pipeline has read, has planned, or will read: those of its batches, and
- * everything from its offset on. A batch that was skipped counts, because it may have landed. Batches
- * that the ledger does not know any more have read from `initial` to the first that it knows.
+ * everything from its offset on. A batch that was skipped counts, because it may have landed.
+ * Batches that the ledger does not know any more have read from `initial` to the first known one.
  */
 export async function liveRanges(
   ledger: Ledger,

@@ -59,7 +59,7 @@ export interface Skip extends Action {
 export interface BackfillClaim extends BackfillRange {
   /** Name of the backfill, which is a pipeline of its own. */
   readonly name: string;
-  /** Random id, by which whoever made the claim recognizes it. */
+  /** Random id, by which the command that made the claim recognizes it. */
   readonly id: string;
 }
 

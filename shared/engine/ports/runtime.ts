@@ -14,7 +14,7 @@ export interface Ports {
    * it has another path, the table.
    */
   readonly store: ObjectStore;
-  /** The store with the table, if it is not `store`: a backfill writes the table of its pipeline. */
+  /** The store with the table, if it is not `store`: a backfill writes its pipeline's table. */
   readonly tableStore?: ObjectStore;
   openStore(location: string, access?: StoreAccess): ObjectStore;
   /**
