@@ -1,8 +1,11 @@
 import { statSync } from "node:fs";
 import { exists, type Home } from "../local/home.ts";
 import { loadPipeline } from "../local/load-pipeline.ts";
+import { pipelineOfBackfill } from "../shared/contract/backfill.ts";
+import { asBackfill } from "../shared/contract/backfill-pipeline.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
+import { rangeOfBackfill } from "../shared/engine/backfill/claim.ts";
 
 /** A pipeline and the file that defines it. */
 export interface Definition {
@@ -36,6 +39,8 @@ export async function loadDefinition(home: Home, nameOrFile: string): Promise<De
   }
   const pipeline = await loadPipeline(entry);
   if (pipeline.name === nameOrFile) return { pipeline, entry };
+  if (pipeline.name === pipelineOfBackfill(nameOrFile))
+    return { pipeline: await backfillIn(home, pipeline, nameOrFile), entry };
   throw new MillraceError(
     "PIPELINE_NOT_FOUND",
     `${entry}, which defined "${nameOrFile}", now defines "${pipeline.name}"`,
@@ -44,6 +49,16 @@ export async function loadDefinition(home: Home, nameOrFile: string): Promise<De
       hint: "Name the file that defines it now.",
     },
   );
+}
+
+/** Returns the backfill of this name, with the range that the ledger has. */
+export async function backfillIn(home: Home, pipeline: Pipeline, name: string): Promise<Pipeline> {
+  const ledger = await home.openLedger({ create: false });
+  try {
+    return asBackfill(pipeline, name, await rangeOfBackfill(ledger, name));
+  } finally {
+    ledger.close();
+  }
 }
 
 /** True for a path, and for the name of a file that is there. */

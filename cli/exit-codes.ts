@@ -25,6 +25,10 @@ export const EXIT = {
 } as const;
 
 const USAGE_ERRORS: ReadonlySet<string> = new Set<ErrorCode>([
+  "BACKFILL_INCOMPLETE",
+  "BACKFILL_NOT_SUPPORTED",
+  "BACKFILL_OVERLAPS",
+  "BACKFILL_RANGE_INVALID",
   "BATCH_NOT_FOUND",
   "BATCH_NOT_OPEN",
   "BATCH_OPEN",

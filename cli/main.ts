@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
 import { acceptCommand } from "./commands/accept.ts";
 import { adoptCommand } from "./commands/adopt.ts";
+import { backfillCommand } from "./commands/backfill.ts";
 import { batchCommand, batchesCommand } from "./commands/batches.ts";
 import { catCommand } from "./commands/cat.ts";
 import { deployCommand } from "./commands/deploy.ts";
@@ -46,7 +47,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   // it cuts off a run. The next run then resumes the batch, as after a kill.
   watchOutput((error) => {
     processGuard.leave(
-      error.code === "EPIPE" && argv[2] !== "run" && argv[2] !== "replay" ? EXIT.ok : EXIT.failed,
+      error.code === "EPIPE" && !["run", "replay", "backfill"].includes(argv[2] ?? "")
+        ? EXIT.ok
+        : EXIT.failed,
     );
   });
   try {
@@ -79,6 +82,7 @@ function program(): Command {
     .configureOutput({ writeOut: printText, writeErr: tellText });
 
   addRunCommands(command);
+  addBackfillCommand(command);
   addInspectCommands(command);
   addOperateCommands(command);
   addTableCommands(command);
@@ -86,7 +90,7 @@ function program(): Command {
 }
 
 function addRunCommands(command: Command): void {
-  withTargetOptions(command.command("run"))
+  withRunOptions(withTargetOptions(command.command("run")))
     .description(
       "run a pipeline here, on the ledger and the store in --home; or start a deployed one and follow it",
     )
@@ -101,29 +105,13 @@ function addRunCommands(command: Command): void {
         "stack",
       ),
     )
-    .addOption(maxConcurrency())
-    .addOption(maxAttempts())
-    .addOption(speculate())
-    .addOption(stallAfter())
-    .addOption(failStalled())
-    .addOption(noLog())
-    .addOption(onFailure())
-    .addOption(onFailureUrl())
     .addHelpText("after", EXIT_CODES)
     .action(async (pipeline: string | undefined, flags) => {
       process.exitCode = await runCommand(pipeline, flags);
     });
-  withTargetOptions(command.command("replay"))
+  withRunOptions(withTargetOptions(command.command("replay")))
     .description("run the open batch again: same id, offsets and partitions")
     .argument("<pipeline>")
-    .addOption(maxConcurrency())
-    .addOption(maxAttempts())
-    .addOption(speculate())
-    .addOption(stallAfter())
-    .addOption(failStalled())
-    .addOption(noLog())
-    .addOption(onFailure())
-    .addOption(onFailureUrl())
     .action(async (pipeline: string, flags) => {
       process.exitCode = await replayCommand(pipeline, flags);
     });
@@ -133,6 +121,23 @@ function addRunCommands(command: Command): void {
     .argument("[args...]", "after --: for cdk")
     .action(async (args: readonly string[]) => {
       process.exitCode = await deployCommand(args);
+    });
+}
+
+function addBackfillCommand(command: Command): void {
+  withRunOptions(withTargetOptions(command.command("backfill")))
+    .description("read a range of a pipeline's source into its sink, beside the pipeline itself")
+    .argument("<pipeline>", "the file that exports it, or its name")
+    .requiredOption("--from <bound>", "where the range begins: a date or a time in UTC, or a whole number")
+    .requiredOption("--to <bound>", "where it ends; that bound itself is not in it")
+    .option("--chunk <length>", "how much one batch covers, such as 6h (default: 1d; needed for numbers)")
+    .option("--again", "also if an earlier backfill has read some of the range")
+    .option("--over-live", "also if the pipeline itself reads some of the range")
+    .option("--why <text>", "for the journal")
+    .option("--by <who>", "for the journal (default: user@host)")
+    .addHelpText("after", EXIT_CODES)
+    .action(async (pipeline: string, flags) => {
+      process.exitCode = await backfillCommand(pipeline, flags);
     });
 }
 
@@ -276,6 +281,19 @@ const onFailureUrl = () =>
   new Option("--on-failure-url <url>", "post the same JSON to a webhook; also MILLRACE_ON_FAILURE_URL")
     .argParser(webhook)
     .conflicts("stack");
+
+/** Adds the flags of commands that run batches, which they have only for runs on this machine. */
+function withRunOptions(command: Command): Command {
+  return command
+    .addOption(maxConcurrency())
+    .addOption(maxAttempts())
+    .addOption(speculate())
+    .addOption(stallAfter())
+    .addOption(failStalled())
+    .addOption(noLog())
+    .addOption(onFailure())
+    .addOption(onFailureUrl());
+}
 
 /** Adds the flags that choose a home, a stack or a table. */
 function withTargetOptions(command: Command): Command {

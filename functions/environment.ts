@@ -7,13 +7,17 @@ import type { Tracer } from "@aws-lambda-powertools/tracer";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { clientAccess } from "../shared/aws/client-access.ts";
+import { storePrefix } from "../shared/aws/names.ts";
 import { requestLimits, transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
+import { pipelineOfBackfill } from "../shared/contract/backfill.ts";
+import { asBackfill } from "../shared/contract/backfill-pipeline.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore, StoreAccess } from "../shared/contract/object-store.ts";
 import { Pipeline } from "../shared/contract/pipeline.ts";
+import { rangeOfBackfill } from "../shared/engine/backfill/claim.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { DynamoDbLedger } from "../shared/platform/aws/dynamodb-ledger.ts";
 import { S3Store } from "../shared/platform/aws/s3-store.ts";
@@ -77,10 +81,14 @@ function traced<Client>(client: Client): Client {
 
 const ports: Ports = {
   ledger: new DynamoDbLedger({ client: dynamodb, tableName: settings.table, ...edge }),
-  store: new S3Store({ client: s3, bucket: settings.bucket, prefix: settings.prefix, ...edge }),
+  store: storeAt(settings.prefix),
   openStore,
   ...edge,
 };
+
+function storeAt(prefix: string): S3Store {
+  return new S3Store({ client: s3, bucket: settings.bucket, prefix, ...edge });
+}
 
 /**
  * Opens a prefix of a bucket, `s3://bucket/prefix`. `access` replaces the function's own role.
@@ -96,11 +104,24 @@ function openStore(location: string, access?: StoreAccess): ObjectStore {
   });
 }
 
+/** Returns the prefix of the store of the pipeline, or of a backfill of it. */
+export function prefixOf(name: string): string {
+  return storePrefix(settings.prefix, name);
+}
+
+interface LoadOptions {
+  /** False for a task, which may not read the ledger's record of a backfill's range. */
+  readonly needsRange: boolean;
+}
+
 /**
- * Returns the bundled pipeline and the ports, with current values of the secrets. Errors:
- * `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`.
+ * Returns the bundled pipeline, or the backfill of it with this name, and its ports, with current
+ * values of the secrets. Errors: `PIPELINE_MISMATCH`, `SECRET_UNAVAILABLE`.
  */
-export async function load(): Promise<{ readonly pipeline: Pipeline; readonly ports: Ports }> {
+export async function load(
+  name: string = settings.pipeline,
+  options: LoadOptions = { needsRange: true },
+): Promise<{ readonly pipeline: Pipeline; readonly ports: Ports }> {
   if (!Pipeline.is(pipeline) || pipeline.name !== settings.pipeline) {
     const found = Pipeline.is(pipeline) ? `"${pipeline.name}"` : "no pipeline";
     throw new MillraceError("PIPELINE_MISMATCH", `the bundle has ${found}, not "${settings.pipeline}"`, {
@@ -108,5 +129,21 @@ export async function load(): Promise<{ readonly pipeline: Pipeline; readonly po
     });
   }
   env = { ...process.env, ...(await secrets.read()) };
-  return { pipeline, ports };
+  if (name === settings.pipeline) return { pipeline, ports };
+  return { pipeline: await backfillOf(pipeline, name, options), ports: portsOfBackfill(name) };
+}
+
+/** Returns the backfill of this name. */
+async function backfillOf(live: Pipeline, name: string, { needsRange }: LoadOptions): Promise<Pipeline> {
+  if (pipelineOfBackfill(name) !== live.name) {
+    throw new MillraceError("PIPELINE_MISMATCH", `"${name}" is no backfill of "${settings.pipeline}"`, {
+      hint: "Name the stack that deploys its pipeline.",
+    });
+  }
+  return asBackfill(live, name, needsRange ? await rangeOfBackfill(ports.ledger, name) : undefined);
+}
+
+/** A backfill has a store of its own beside that of its pipeline, which has the table of both. */
+function portsOfBackfill(name: string): Ports {
+  return { ...ports, store: storeAt(prefixOf(name)), tableStore: ports.store };
 }

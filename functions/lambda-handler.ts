@@ -1,6 +1,8 @@
 import { syncBuiltinESMExports } from "node:module";
 import type { Context } from "aws-lambda";
+import { pipelineOfEvent } from "../shared/aws/state.ts";
 import { onAbort } from "../shared/contract/abort.ts";
+import { pipelineOfBackfill } from "../shared/contract/backfill.ts";
 import { escapeControls } from "../shared/contract/controls.ts";
 import { causeOf, type MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import { boundedError } from "../shared/engine/ports/bounded-error.ts";
@@ -51,7 +53,7 @@ class StepError extends Error {
  * Creates a Lambda handler that opens the pipeline, runs `body`, and writes logs, metrics and
  * traces.
  */
-export function lambdaHandler<Event, Answer>(
+export function lambdaHandler<Event extends object, Answer>(
   name: string,
   body: (event: Event, opened: Opened, lambda: Context) => Promise<Answer>,
 ): (event: Event, lambda: Context) => Promise<Answer> {
@@ -59,11 +61,14 @@ export function lambdaHandler<Event, Answer>(
     const endTrace = beginTrace(name);
     logger.resetKeys();
     logger.addContext(lambda);
+    const backfill = pipelineOfEvent(event);
+    const isBackfill = pipelineOfBackfill(backfill ?? "") !== undefined;
+    if (isBackfill) logger.appendKeys({ backfill });
     let sessions: Sessions | undefined;
     crash = new AbortController();
     const { signal } = crash;
     const handle = async () => {
-      const { pipeline, ports } = await load();
+      const { pipeline, ports } = await load(backfill, { needsRange: name !== "write" });
       sessions = await openSessions(pipeline, ports);
       return await body(event, { sessions, ports, crash: signal }, lambda);
     };
@@ -74,6 +79,8 @@ export function lambdaHandler<Event, Answer>(
     } finally {
       await sessions?.source.stop();
       crash = undefined;
+      // The alarms are about the pipeline: a backfill must neither set them off nor silence them.
+      if (isBackfill) metrics.clearMetrics();
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
       endTrace();
     }

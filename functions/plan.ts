@@ -32,7 +32,7 @@ import { askPolicy, limitOf, policyOf, type RunPolicy } from "../shared/engine/r
 import { checkBeforePlanning, identityOf } from "../shared/engine/sessions/open-sessions.ts";
 import { hasEnded } from "../shared/platform/aws/executions.ts";
 import { digestOfBundle } from "./bundle-digest.ts";
-import { logger, metrics, settings } from "./environment.ts";
+import { logger, metrics, prefixOf, settings } from "./environment.ts";
 import { eventsAfterExchange, runsInline } from "./history.ts";
 import { lambdaHandler, type Opened } from "./lambda-handler.ts";
 import { triggerOfExecution } from "./trigger.ts";
@@ -183,8 +183,8 @@ function log({ batch, todo, resumed, latest, warning, loss }: PlannedBatch, step
  * to state.
  */
 function knownInput(input: PlanEvent["input"]): ExecutionInput {
-  const { trigger, reason, retryQuarantine, target, events } = input ?? {};
-  return { trigger, reason, retryQuarantine, target, events };
+  const { trigger, reason, retryQuarantine, backfill, target, events } = input ?? {};
+  return { trigger, reason, retryQuarantine, backfill, target, events };
 }
 
 /**
@@ -199,7 +199,7 @@ async function routeOf(ports: Ports, { run, batch, todo }: PlannedStage, events:
   // The Map gets numbers only: its items may have 256 KiB together with the run.
   const key = todoKey(batch.batchId, run.epoch, ports.runtime.newId());
   await writeTodo(ports.store, key, todo);
-  const items = { bucket: settings.bucket, key: `${settings.prefix}/${key}` };
+  const items = { bucket: settings.bucket, key: `${prefixOf(run.pipeline)}/${key}` };
   return { next: isExchange ? "ExchangeDistributed" : "WriteDistributed", todo: [], items };
 }
 

@@ -2,6 +2,7 @@ import { Stack } from "aws-cdk-lib";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { ANY_BACKFILL } from "../shared/aws/names.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { IcebergDescription } from "../shared/contract/pipeline-description.ts";
@@ -69,13 +70,17 @@ export function readStatements(table: IcebergTable): readonly PolicyStatement[] 
 
 interface FilePatterns {
   readonly metadata: string;
-  readonly data: string;
+  /** The files of the pipeline, and of its backfills. */
+  readonly data: readonly string[];
 }
 
 /** The folders of the table below `files`. A catalog's layout is its own, so `*` stands for it. */
 function filePatterns({ location, pipeline }: IcebergTable): FilePatterns {
   const below = location === undefined ? "*/" : "";
-  return { metadata: `${below}metadata/*`, data: `${below}data/${pipeline}/*` };
+  return {
+    metadata: `${below}metadata/*`,
+    data: [pipeline, pipeline + ANY_BACKFILL].map((name) => `${below}data/${name}/*`),
+  };
 }
 
 /**
@@ -94,18 +99,18 @@ const FILES: Readonly<
     // A plan that is too large for the ledger lies beside the metadata.
     listing(files, files.prefix),
     objects(files, ["GetObject"], [metadata]),
-    objects(files, ["PutObject", "DeleteObject", "AbortMultipartUpload"], [data]),
+    objects(files, ["PutObject", "DeleteObject", "AbortMultipartUpload"], data),
   ],
   Finalize: (files, { metadata, data }) => [
     listing(files, files.prefix),
     objects(files, ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"], [metadata]),
-    objects(files, ["DeleteObject"], [data]),
+    objects(files, ["DeleteObject"], data),
   ],
   Vacuum: (files, { metadata, data }) => [
     listing(files, files.prefix),
     uploads(files),
     objects(files, ["GetObject"], [metadata]),
-    objects(files, ["DeleteObject", "AbortMultipartUpload"], [metadata, data]),
+    objects(files, ["DeleteObject", "AbortMultipartUpload"], [metadata, ...data]),
   ],
 };
 

@@ -3,7 +3,7 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
-import { pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
+import { ANY_BACKFILL, pipelinePartition, tasksPrefix } from "../shared/aws/names.ts";
 import { BATCH_FILE, STORE_FOLDER, TABLE_FOLDER } from "../shared/contract/store-layout.ts";
 import { type Folder, listing, objects, type StepName, uploads } from "./folders.ts";
 import { type IcebergTable, icebergStatements } from "./iceberg-permissions.ts";
@@ -66,8 +66,9 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
   // PutItem reports progress.
   Write: (places) => [items(places, ["tasks"], ["GetItem", "PutItem", "UpdateItem"])],
   Finalize: (places) => [
-    // PutItem adds to the journal when a person adopts or skips.
-    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem"]),
+    // PutItem adds to the journal when a person adopts or skips; Query reads what the pipeline has
+    // read when a person begins a backfill.
+    items(places, ["pipeline"], ["GetItem", "PutItem", "UpdateItem", "ConditionCheckItem", "Query"]),
     items(places, ["tasks"], ["Query"]),
   ],
   Vacuum: (places) => [items(places, ["pipeline"], ["GetItem"])],
@@ -76,11 +77,11 @@ const LEDGER: Readonly<Record<StepName, Statements>> = {
 /** Permissions on the objects of the pipeline's store. */
 const OBJECTS: Readonly<Record<StepName, Statements>> = {
   Plan: (places) => [
-    objects(places, ["PutObject"], [batchFiles("todo")]),
+    stored(places, ["PutObject"], [batchFiles("todo")]),
     // GetObject reads the plan and the messages of a batch that is resumed.
-    objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
-    objects(places, ["GetObject"], [batchFiles("message"), below("quarantine")]),
-    objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
+    stored(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [batchFiles("partitions")]),
+    stored(places, ["GetObject"], [batchFiles("message"), below("quarantine")]),
+    stored(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
     // The log is read to compare the newest batch in the table with the ledger; staged files are
     // looked for when a batch is resumed. Without the right to list them, S3 would answer that a
     // file which is gone is forbidden.
@@ -94,55 +95,57 @@ const OBJECTS: Readonly<Record<StepName, Statements>> = {
         `${STORE_FOLDER.table}/${TABLE_FOLDER.log}`,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.checkpoints}`,
         `${STORE_FOLDER.table}/${TABLE_FOLDER.data}`,
-      ].map((folder) => `${places.prefix}/${folder}`),
+      ].flatMap((folder) => prefixesOf(places).map((prefix) => `${prefix}/${folder}`)),
     ),
-    objects(places, ["GetObject"], [belowTable("log")]),
+    stored(places, ["GetObject"], [belowTable("log")]),
     // A long log is read once, and summarized while it is read.
-    objects(places, ["GetObject", "PutObject", "DeleteObject"], [belowTable("checkpoints")]),
+    stored(places, ["GetObject", "PutObject", "DeleteObject"], [belowTable("checkpoints")]),
   ],
   Write: (places) => [
-    objects(places, ["GetObject"], [below("batches"), below("source")]),
-    objects(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [below("quarantine")]),
+    stored(places, ["GetObject"], [below("batches"), below("source")]),
+    stored(places, ["GetObject", "PutObject", "AbortMultipartUpload"], [below("quarantine")]),
     listing(
       places,
-      ...[STORE_FOLDER.batches, STORE_FOLDER.quarantine].map((folder) => `${places.prefix}/${folder}`),
+      ...[STORE_FOLDER.batches, STORE_FOLDER.quarantine].flatMap((folder) =>
+        prefixesOf(places).map((prefix) => `${prefix}/${folder}`),
+      ),
     ),
-    objects(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
-    objects(
+    stored(places, ["PutObject", "AbortMultipartUpload"], [batchFiles("message"), batchFiles("failure")]),
+    stored(
       places,
       ["PutObject", "DeleteObject", "AbortMultipartUpload"],
       [batchFiles("rows"), batchFiles("exchanged"), batchFiles("sorted")],
     ),
-    objects(
+    stored(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
       [belowTable("data"), below("staging")],
     ),
   ],
   Finalize: (places) => [
-    listing(places, places.prefix),
-    objects(places, ["GetObject"], [below("batches")]),
+    listing(places, ...prefixesOf(places)),
+    stored(places, ["GetObject"], [below("batches")]),
     // The list of a batch's quarantined rows.
-    objects(places, ["PutObject"], [below("quarantine")]),
-    objects(places, ["DeleteObject"], [batchFiles("rows"), batchFiles("exchanged")]),
+    stored(places, ["PutObject"], [below("quarantine")]),
+    stored(places, ["DeleteObject"], [batchFiles("rows"), batchFiles("exchanged")]),
     // PutObject keeps the rows of a batch that a person skips.
-    objects(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
-    objects(
+    stored(places, ["GetObject", "PutObject", "DeleteObject"], [below("source")]),
+    stored(
       places,
       ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"],
       [below("table"), below("staging")],
     ),
   ],
   Vacuum: (places) => [
-    listing(places, places.prefix),
+    listing(places, ...prefixesOf(places)),
     uploads(places),
-    objects(
+    stored(
       places,
       ["GetObject"],
       [belowTable("log"), below("staging"), below("quarantine"), batchFiles("partitions")],
     ),
-    objects(places, ["GetObject", "PutObject"], [belowTable("checkpoints"), below("vacuum")]),
-    objects(
+    stored(places, ["GetObject", "PutObject"], [belowTable("checkpoints"), below("vacuum")]),
+    stored(
       places,
       ["DeleteObject", "AbortMultipartUpload"],
       [
@@ -222,13 +225,35 @@ function items(
   parts: readonly ("pipeline" | "tasks")[],
   actions: readonly string[],
 ): PolicyStatement {
-  const keys = parts.map((part) =>
-    part === "pipeline" ? pipelinePartition(pipeline) : `${tasksPrefix(pipeline)}*`,
+  const keys = parts.flatMap((part) =>
+    part === "pipeline"
+      ? [pipelinePartition(pipeline), pipelinePartition(pipeline + ANY_BACKFILL)]
+      : [`${tasksPrefix(pipeline)}*`, `${tasksPrefix(pipeline + ANY_BACKFILL)}*`],
   );
   return new PolicyStatement({
     actions: actions.map((action) => `dynamodb:${action}`),
     resources: [table.tableArn],
     conditions: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys } },
+  });
+}
+
+/** The prefixes of the pipeline's store, and of those of its backfills. */
+function prefixesOf({ prefix }: Folder): readonly string[] {
+  return [prefix, prefix + ANY_BACKFILL];
+}
+
+/**
+ * Returns the permission on objects of the pipeline's store, and of those of its backfills, which
+ * have no tables of their own.
+ */
+function stored(places: Places, actions: readonly string[], keys: readonly string[]): PolicyStatement {
+  const own = keys.filter((key) => !key.startsWith(`${STORE_FOLDER.table}/`));
+  return new PolicyStatement({
+    actions: actions.map((action) => `s3:${action}`),
+    resources: [
+      ...keys.map((key) => places.bucket.arnForObjects(`${places.prefix}/${key}`)),
+      ...own.map((key) => places.bucket.arnForObjects(`${places.prefix}${ANY_BACKFILL}/${key}`)),
+    ],
   });
 }
 
@@ -247,7 +272,7 @@ function belowTable(folder: keyof typeof TABLE_FOLDER): string {
  * Millrace planned reads a partitions file.
  */
 export function listsOfTasks(places: Places): PolicyStatement {
-  return objects(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]);
+  return stored(places, ["GetObject"], [batchFiles("partitions"), batchFiles("todo")]);
 }
 
 /** Returns the pattern for the files of one kind in all batches. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { clientAccess } from "../shared/aws/client-access.ts";
 import { transferLimits } from "../shared/aws/request-limits.ts";
 import { parseS3Url } from "../shared/aws/s3-url.ts";
+import { liveName } from "../shared/contract/backfill.ts";
 import type { Runtime } from "../shared/contract/context.ts";
 import { MillraceError } from "../shared/contract/errors.ts";
 import type { ObjectStore, StoreAccess } from "../shared/contract/object-store.ts";
@@ -120,6 +121,7 @@ export class Home {
     return {
       ledger,
       store: new DirectoryStore(this.pipelineFolder(pipeline), this.rights),
+      tableStore: new DirectoryStore(this.pipelineFolder(liveName(pipeline)), this.rights),
       openStore,
       // Beside the batch's other files, so that vacuum finds what a killed task leaves.
       openScratch: (folder) => new DirectoryScratch(join(this.pipelineFolder(pipeline), dirname(folder))),

@@ -1,4 +1,5 @@
 import { decodeSchema } from "../shared/arrow/ipc-file.ts";
+import { asBackfill } from "../shared/contract/backfill-pipeline.ts";
 import type { Pipeline } from "../shared/contract/pipeline.ts";
 import type { Ports } from "../shared/engine/ports/runtime.ts";
 import { openSessions, type Sessions } from "../shared/engine/sessions/open-sessions.ts";
@@ -54,7 +55,9 @@ export class ThreadTasks {
     const ledger = await home.openLedger({ create: false });
     try {
       const ports = home.ports(name, ledger);
-      const pipeline = await this.#load();
+      const loaded = await this.#load();
+      // The tasks of a backfill only read partitions that are planned.
+      const pipeline = loaded.name === name ? loaded : asBackfill(loaded, name);
       const sessions = await openSessions(pipeline, ports, { schema: decodeSchema(schema) });
       return { sessions, ports, ledger };
     } catch (error) {

@@ -1,4 +1,5 @@
 export type { Arrangement } from "./contract/arrangement.ts";
+export type { BackfillOf, BackfillRange } from "./contract/backfill.ts";
 export {
   type BadContent,
   BadRow,
@@ -128,6 +129,7 @@ export {
   type RowSource,
   SimpleDataSourceStreamReader,
   type SimpleRead,
+  type SupportsBackfill,
   type SupportsBadRows,
   type SupportsSetAside,
   type SupportsTriggerAvailableNow,

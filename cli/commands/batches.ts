@@ -138,8 +138,8 @@ function describe(batch: ReturnType<typeof detailsOf>, logged: LoggedError | und
   const milliseconds = Date.parse(finishedAt ?? batch.plannedAt) - Date.parse(batch.plannedAt);
   const fields: [string, string][] = [
     ["state", `${batch.state}, attempt ${batch.attempt}`],
-    ["from", formatOffset(batch.start)],
-    ["to", formatOffset(batch.end)],
+    ["from", batch.range?.from ?? formatOffset(batch.start)],
+    ["to", batch.range?.to ?? formatOffset(batch.end)],
     ["planned", formatTime(batch.plannedAt)],
   ];
   if (batch.attempt > 1) fields.push(["first planned", formatTime(batch.firstPlannedAt)]);

@@ -4,6 +4,7 @@ import { exists, Home, runtime } from "../../local/home.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { STORE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { withLease } from "../../shared/engine/acquire.ts";
+import { giveUpRange } from "../../shared/engine/backfill/claim.ts";
 import type { Ledger } from "../../shared/engine/ports/ledger.ts";
 import { type ActionFlags, actionOf, type ConsentFlags, withConsent, withIsoTime } from "../person.ts";
 import { formatFields, formatOffset } from "../render/text.ts";
@@ -72,6 +73,8 @@ async function forget(
         await emptyFolder(store as ObjectStore, folder);
       await ledger.forget(fence);
     });
+    // The range goes last: while it is taken, no other backfill can get this name.
+    await giveUpRange(ledger, name, { by, at: runtime.now() });
     if (flags.stack === undefined && flags.table === undefined) await removeEmpty(new Home(flags.home), name);
   } finally {
     claim.end();

@@ -1,5 +1,6 @@
 import { runtime } from "../../local/home.ts";
 import { parseDuration } from "../../shared/contract/duration.ts";
+import { backfillProgress } from "../../shared/engine/backfill/state.ts";
 import type { Batch, Head } from "../../shared/engine/ports/ledger.ts";
 import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -29,6 +30,8 @@ interface Facts extends TargetPipeline {
   readonly open: Batch | undefined;
   /** When the newest batch was committed, in epoch milliseconds. */
   readonly committedAt: number | undefined;
+  /** True for a backfill that has read its range. */
+  readonly isDone: boolean;
   readonly now: number;
 }
 
@@ -61,14 +64,15 @@ async function factsOf({ name, ledger }: TargetPipeline): Promise<Facts> {
   const batch = async (id: number | undefined) =>
     id === undefined ? undefined : await ledger.batch(name, id);
   const [open, committed] = [await batch(head?.openBatchId), await batch(head?.lastCommittedBatchId)];
-  return { name, ledger, head, open, committedAt: committed?.finishedAt, now: runtime.now() };
+  const isDone = (await backfillProgress(ledger, name, head))?.done === true;
+  return { name, ledger, head, open, committedAt: committed?.finishedAt, isDone, now: runtime.now() };
 }
 
 /** Returns what is wrong. Each new kind of problem is one more entry of the list. */
 async function problemsOf(facts: Facts, lateAfter: string | undefined): Promise<readonly Problem[]> {
   // Nobody expects a paused pipeline to run: what was wrong before is told with the pause.
   if (facts.head?.paused !== undefined) return [pausedProblem(facts, facts.head.paused)];
-  const isLate = lateAfter === undefined ? undefined : await late(facts, lateAfter);
+  const isLate = lateAfter === undefined || facts.isDone ? undefined : await late(facts, lateAfter);
   const found = [failing(facts), isLate, quarantine(facts)];
   return found.filter((problem) => problem !== undefined);
 }

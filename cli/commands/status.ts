@@ -1,12 +1,13 @@
 import { runtime } from "../../local/home.ts";
 import type { ErrorRecord } from "../../shared/contract/errors.ts";
+import { type BackfillProgress, backfillProgress } from "../../shared/engine/backfill/state.ts";
 import type { Batch, Head, Lease, Ledger } from "../../shared/engine/ports/ledger.ts";
 import type { Action, JournalEntry } from "../../shared/engine/ports/manual-operations.ts";
 import { stageTasksOf } from "../../shared/engine/ports/stages.ts";
 import { withIsoTime } from "../person.ts";
 import { publicBatch } from "../render/batch.ts";
 import { describeRunning, publicRunning, runningOf } from "../render/partition.ts";
-import { printJson, printLine } from "../render/terminal.ts";
+import { printable, printJson, printLine } from "../render/terminal.ts";
 import { describeAction, formatFields, formatOffset, formatTime } from "../render/text.ts";
 import { type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipelines, liveLease, type Target, type TargetPipeline } from "../targets/target.ts";
@@ -36,6 +37,8 @@ interface Status {
   readonly paused: ReturnType<typeof withIsoTime<Action>> | null;
   readonly offset: Head["offset"] | null;
   readonly lastCommittedBatchId: number | null;
+  /** The range of time that the last run of a batch pipeline has read. */
+  readonly range: Batch["range"] | null;
   readonly openBatch: (ReturnType<typeof publicBatch> & Tasks) | null;
   /** The batch for which the source's `commit(end)` has not been called successfully yet. */
   readonly unacknowledgedBatchId: number | null;
@@ -44,6 +47,10 @@ interface Status {
   /** Why the last run could not plan a batch. */
   readonly planFailure: { readonly at: string; readonly error: ErrorRecord } | null;
   readonly lastAction: ReturnType<typeof withIsoTime<JournalEntry>> | null;
+  /** The range that a backfill reads; null for any other pipeline. */
+  readonly backfill: BackfillProgress | null;
+  /** Names of the pipeline's backfills. */
+  readonly backfills: readonly string[];
   readonly incarnation: string | null;
   readonly epoch: number;
 }
@@ -60,6 +67,7 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     paused: head?.paused === undefined ? null : withIsoTime(head.paused),
     offset: head?.offset ?? null,
     lastCommittedBatchId: head?.lastCommittedBatchId ?? null,
+    ...(await rangesOf(ledger, name, head)),
     openBatch: open === undefined ? null : { ...publicBatch(open), ...(await tasksOf(ledger, open)) },
     unacknowledgedBatchId: head?.unacknowledged?.batchId ?? null,
     nothingNewAt: head?.lastIdleAt === undefined ? null : new Date(head.lastIdleAt).toISOString(),
@@ -68,6 +76,23 @@ async function statusOf(target: Target, { name, ledger }: TargetPipeline): Promi
     incarnation: head?.incarnation ?? null,
     epoch: head?.epoch ?? 0,
   };
+}
+
+async function rangesOf(
+  ledger: Ledger,
+  name: string,
+  head: Head | undefined,
+): Promise<Pick<Status, "range" | "backfill" | "backfills">> {
+  return {
+    range: (await lastRange(ledger, head)) ?? null,
+    backfill: (await backfillProgress(ledger, name, head)) ?? null,
+    backfills: head?.backfills?.map((claim) => claim.name) ?? [],
+  };
+}
+
+async function lastRange(ledger: Ledger, head: Head | undefined): Promise<Batch["range"]> {
+  if (head?.identity?.kind !== "batch" || head.lastCommittedBatchId === undefined) return undefined;
+  return (await ledger.batch(head.pipeline, head.lastCommittedBatchId))?.range;
 }
 
 function stateOf(head: Head | undefined, lease: Lease | undefined): Status["state"] {
@@ -101,6 +126,7 @@ function describe(status: Status): string {
   const { openBatch, paused, lastAction } = status;
   const lines: [string, string][] = [];
   if (paused !== null) lines.push(["paused", describeAction(paused)]);
+  lines.push(...rangeLines(status));
   lines.push(["offset", formatOffset(status.offset ?? undefined)]);
   lines.push([
     "last committed",
@@ -115,10 +141,22 @@ function describe(status: Status): string {
     lines.push(["not planned", `at ${formatTime(at)}: ${error.code}: ${error.message}`]);
     if (error.hint !== undefined) lines.push(["do", error.hint]);
   }
+  if (status.backfills.length > 0) lines.push(["backfills", status.backfills.join(", ")]);
   if (lastAction !== null)
     lines.push(["last action", `${lastAction.action} ${describeAction(lastAction)}${moved(lastAction)}`]);
   const runner = status.runner === null ? "" : ` (${status.runner})`;
   return `${status.pipeline}: ${status.state}${runner}\n${formatFields(lines)}`;
+}
+
+/** The range of a backfill, or the one that the last run of a batch pipeline has read. */
+function rangeLines({ backfill, range }: Status): [string, string][] {
+  const lines: [string, string][] = [];
+  if (range) lines.push(["range", `${printable(range.from)} to ${printable(range.to)}`]);
+  if (backfill === null) return lines;
+  const { pipeline, from, to, chunk, done, percent } = backfill;
+  lines.push(["backfill", `of ${pipeline}: ${printable(from)} to ${printable(to)}, ${chunk} a batch`]);
+  lines.push(["progress", done ? "done" : `${percent} % of it is read`]);
+  return lines;
 }
 
 function openBatchLines(pipeline: string, openBatch: NonNullable<Status["openBatch"]>): [string, string][] {

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { invocationLimits } from "../../shared/aws/request-limits.ts";
+import type { OfBackfill } from "../../shared/aws/state.ts";
+import { pipelineOfBackfill } from "../../shared/contract/backfill.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { loadOptional } from "../../shared/contract/optional-package.ts";
 import { callAws } from "./aws.ts";
@@ -37,4 +39,9 @@ export async function invoke<Answer>(
     where: { pipeline },
     hint: "See the function's log in CloudWatch.",
   });
+}
+
+/** Returns what tells a function that it is called for a backfill of its pipeline. */
+export function ofBackfill(name: string): OfBackfill {
+  return pipelineOfBackfill(name) === undefined ? {} : { backfill: name };
 }

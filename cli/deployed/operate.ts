@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import type { Operation, OperationReports } from "../../shared/engine/operations.ts";
-import { invoke } from "./functions.ts";
+import { invoke, ofBackfill } from "./functions.ts";
 
 const Offset = z.record(z.string(), z.json());
 const Newest = z.object({
@@ -31,6 +31,10 @@ const REPORTS: { readonly [Name in keyof OperationReports]: z.ZodType<unknown> }
     aside: z.string().optional(),
   }),
   tryOffset: z.object({ offset: Offset }),
+  backfill: z.union([
+    z.object({ refused: z.looseObject({ code: z.string(), message: z.string() }) }),
+    z.object({ name: z.string(), from: z.string(), to: z.string(), chunk: z.string(), resumed: z.boolean() }),
+  ]),
 };
 
 /**
@@ -50,6 +54,7 @@ export async function operateDeployed<Name extends keyof OperationReports>(
       { where: { pipeline }, hint: "Deploy it with this version: `millrace deploy`." },
     );
   }
-  const report = await invoke(pipeline, functionName, operation, REPORTS[operation.operation as Name]);
+  const event = { ...operation, ...ofBackfill(pipeline) };
+  const report = await invoke(pipeline, functionName, event, REPORTS[operation.operation as Name]);
   return report as OperationReports[Name];
 }

@@ -2,6 +2,7 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
 import { requestLimits } from "../../shared/aws/request-limits.ts";
 import type { ExecutionInput } from "../../shared/aws/state.ts";
+import { pipelineOfBackfill } from "../../shared/contract/backfill.ts";
 import { MillraceError } from "../../shared/contract/errors.ts";
 import { recordedAbortError } from "../../shared/engine/run/loop.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -25,10 +26,11 @@ const START_MILLISECONDS = 60_000;
 export async function runDeployed(
   stack: StackTarget,
   found: TargetPipeline,
-  input: ExecutionInput,
+  asked: ExecutionInput,
   flags: { readonly json?: boolean },
 ): Promise<number> {
   const { name, ledger } = found;
+  const input = inputFor(name, asked);
   const client = new SFNClient({ requestHandler: requestLimits() });
   const view = viewOf(flags);
   const onEvent = view.show.bind(view);
@@ -48,6 +50,12 @@ export async function runDeployed(
   } finally {
     interruption.end();
   }
+}
+
+/** An execution of a backfill is told its name, and goes on to the end of its range. */
+function inputFor(name: string, input: ExecutionInput): ExecutionInput {
+  if (pipelineOfBackfill(name) === undefined) return input;
+  return { ...input, trigger: input.trigger ?? "availableNow", backfill: name };
 }
 
 /**

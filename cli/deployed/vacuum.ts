@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { VacuumEvent } from "../../shared/aws/state.ts";
 import type { VacuumReport, VacuumRequest } from "../../shared/engine/vacuum.ts";
-import { invoke } from "./functions.ts";
+import { invoke, ofBackfill } from "./functions.ts";
 
 const Result = z.object({ files: z.number(), bytes: z.number() });
 // The function of an older deployment does not tell `more`.
@@ -20,5 +20,6 @@ export async function vacuumDeployed(
   functionName: string,
   request: VacuumRequest,
 ): Promise<VacuumReport> {
-  return await invoke(pipeline, functionName, request satisfies VacuumEvent, Report);
+  const event: VacuumEvent = { ...request, ...ofBackfill(pipeline) };
+  return await invoke(pipeline, functionName, event, Report);
 }

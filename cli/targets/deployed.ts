@@ -2,7 +2,9 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { runtime } from "../../local/home.ts";
+import { storePrefix } from "../../shared/aws/names.ts";
 import { requestLimits, transferLimits } from "../../shared/aws/request-limits.ts";
+import { liveName } from "../../shared/contract/backfill.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import { DynamoDbLedger } from "../../shared/platform/aws/dynamodb-ledger.ts";
 import { hasEnded } from "../../shared/platform/aws/executions.ts";
@@ -29,14 +31,22 @@ export async function stackTarget(name: string): Promise<StackTarget> {
     ...AWS,
     name,
     place: `in stack ${name}`,
-    names: async () => [...pipelines.keys()].sort(),
-    async ledgerOf(pipeline) {
-      const table = pipelines.get(pipeline)?.table;
-      return table === undefined ? undefined : openLedger(table);
+    async names() {
+      const names = [...pipelines].map(async ([pipeline, { table }]) => [
+        pipeline,
+        ...(await backfillsOf(openLedger(table), pipeline)),
+      ]);
+      return (await Promise.all(names)).flat().sort();
     },
-    storeOf: (pipeline) => openStore(pipelines.get(pipeline)),
+    async ledgerOf(pipeline) {
+      const table = pipelines.get(liveName(pipeline))?.table;
+      const ledger = table === undefined ? undefined : openLedger(table);
+      if (ledger === undefined || liveName(pipeline) === pipeline) return ledger;
+      return (await ledger.head(pipeline)) === undefined ? undefined : ledger;
+    },
+    storeOf: (pipeline) => openStore(pipeline, pipelines.get(liveName(pipeline))),
     deployed(pipeline) {
-      const deployed = pipelines.get(pipeline);
+      const deployed = pipelines.get(liveName(pipeline));
       if (deployed === undefined) throw new Error(`${pipeline} was not found in stack ${name} before`);
       return deployed;
     },
@@ -58,13 +68,22 @@ const AWS: Pick<Target, "hasEnded" | "claim" | "close" | "logPath"> = {
  * Returns `undefined` if an older version deployed the stack, because its output does not name the
  * store.
  */
-function openStore({ bucket, prefix }: Partial<DeployedPipeline> = {}): ObjectStore | undefined {
+function openStore(
+  pipeline: string,
+  { bucket, prefix }: Partial<DeployedPipeline> = {},
+): ObjectStore | undefined {
   if (bucket === undefined || prefix === undefined) return undefined;
   const client = new S3Client({
     forcePathStyle: process.env["AWS_ENDPOINT_URL"] !== undefined,
     requestHandler: transferLimits(),
   });
-  return new S3Store({ client, bucket, prefix, runtime });
+  return new S3Store({ client, bucket, prefix: storePrefix(prefix, pipeline), runtime });
+}
+
+/** Returns the names of a pipeline's backfills. */
+async function backfillsOf(ledger: DynamoDbLedger, pipeline: string): Promise<readonly string[]> {
+  const claims = (await ledger.head(pipeline))?.backfills ?? [];
+  return claims.map(({ name }) => name);
 }
 
 function openLedger(tableName: string): DynamoDbLedger {

@@ -1,3 +1,5 @@
+import { BACKFILL_MARK, pipelineOfBackfill } from "../contract/backfill.ts";
+
 /**
  * Names that the CDK construct, the Lambda functions and the command must spell alike. Environment
  * variables are in settings.ts, payloads of the state machine in state.ts.
@@ -88,3 +90,15 @@ export function pipelinePartition(pipeline: string): string {
 export function tasksPrefix(pipeline: string): string {
   return `T#${pipeline}#`;
 }
+
+/**
+ * Returns the prefix of a pipeline's store in the bucket. That of a backfill lies beside the prefix
+ * of its pipeline, and no other pipeline's own name can match it.
+ */
+export function storePrefix(prefix: string, name: string): string {
+  const live = pipelineOfBackfill(name);
+  return live === undefined ? prefix : prefix + name.slice(live.length);
+}
+
+/** Pattern for the part of a backfill's name that follows the name of its pipeline. */
+export const ANY_BACKFILL: string = `${BACKFILL_MARK}*`;

@@ -15,6 +15,8 @@ export interface ExecutionInput {
   readonly reason?: string | undefined;
   /** True for an execution that sends the quarantined rows again, in one batch. */
   readonly retryQuarantine?: boolean | undefined;
+  /** Name of a backfill of the pipeline, whose range is in the ledger. Absent for the pipeline. */
+  readonly backfill?: string | undefined;
   /** The end that the reader fixed earlier in this `availableNow` run. */
   readonly target?: JsonValue | undefined;
   /** Approximate number of events in the history of the execution so far. */
@@ -151,7 +153,24 @@ export interface BatchSummary {
   readonly bytes: number;
 }
 
-export interface VacuumEvent {
+/** Added to what the command sends to a function, if it means a backfill of the pipeline. */
+export interface OfBackfill {
+  /** Name of the backfill. */
+  readonly backfill?: string;
+}
+
+/**
+ * Returns the name of the pipeline that an event of a function is about. `undefined` for the one
+ * that was deployed.
+ */
+export function pipelineOfEvent(event: object): string | undefined {
+  const { run, exchanged, input, backfill } = event as Partial<
+    WriteItem & StageEvent & Pick<PlanEvent, "input"> & OfBackfill
+  >;
+  return (run ?? exchanged?.run)?.pipeline ?? input?.backfill ?? backfill;
+}
+
+export interface VacuumEvent extends OfBackfill {
   /** Minimum age of a file that may be deleted, in milliseconds. Default: one day. */
   readonly olderThan?: number;
   readonly dryRun?: boolean;

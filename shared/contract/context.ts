@@ -55,6 +55,11 @@ export interface SinkContext {
   /** The pipeline's own store. */
   readonly store: ObjectStore;
   /**
+   * The store with the table of a sink without a place of its own, if it is not `store`: a backfill
+   * writes into the table of its pipeline.
+   */
+  readonly tableStore?: ObjectStore;
+  /**
    * Opens a store at another location: a folder (absolute, or relative to the working directory),
    * or a URL that the runner supports. `access` replaces the process's own credentials.
    */

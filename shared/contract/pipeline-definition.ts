@@ -1,3 +1,4 @@
+import type { BackfillOf } from "./backfill.ts";
 import type { BadRowPolicy } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
@@ -49,4 +50,6 @@ export interface PipelineDefinition {
   readonly stall?: StallPolicy;
   /** The number set by `.pauseAfterAborts()`. */
   readonly pausesAfter?: PauseAfterAborts;
+  /** Present if the pipeline is a backfill of another one. Only `millrace backfill` makes one. */
+  readonly backfill?: BackfillOf;
 }

@@ -1,3 +1,4 @@
+import type { BackfillOf } from "./backfill.ts";
 import { type BadRowPolicy, checkOnBadRow, type OnBadRow } from "./bad-rows.ts";
 import type { SaveMode } from "./batch-writer.ts";
 import type { Configured, ConfiguredSource } from "./configured.ts";
@@ -38,6 +39,7 @@ const SETTINGS: ReadonlySet<string> = new Set<keyof PipelineDefinition>([
   "badRows",
   "stall",
   "pausesAfter",
+  "backfill",
 ]);
 
 const SHORTEST_STALL_MILLISECONDS = 1000;
@@ -82,6 +84,8 @@ export abstract class Pipeline<SinkOptions extends object = never> implements Pi
   readonly stall?: StallPolicy;
   /** The number set by `.pauseAfterAborts()`. A pipeline without one is paused after 10 aborts. */
   readonly pausesAfter?: PauseAfterAborts;
+  /** Present if the pipeline is a backfill of another one. */
+  readonly backfill?: BackfillOf;
   /**
    * Identifies the class even if two copies of the package are installed, where `instanceof` fails.
    */

@@ -174,3 +174,26 @@ export interface SupportsTriggerAvailableNow {
    */
   restoreAvailableNow?(target: JsonValue): Awaitable<void>;
 }
+
+/**
+ * A stream reader whose source keeps old records, and that can tell which offset stands for a time
+ * or a number. `millrace backfill` reads a range of such a source beside the stream. A bound is
+ * ISO 8601 in UTC, such as `2026-01-01T00:00:00.000Z`, or a whole number as text.
+ */
+export interface SupportsBackfill<O extends object = Offset> {
+  /**
+   * Returns the offset from which the records at and after the bound are read, whether there are
+   * any or not. Records before it belong to the range that ends there.
+   */
+  offsetAt(bound: string): Awaitable<O>;
+  /**
+   * Returns the bound before which no more records can arrive, so that a range up to it is
+   * complete. Its kind, a time or a number, is that of all bounds of this source.
+   */
+  completeUpTo(): Awaitable<string>;
+  /**
+   * Compares offsets like `compareOffsets`, but may ask the source. Needed only if neither
+   * `compareOffsets` nor a single number or UTC time tells their order.
+   */
+  comparePositions?(a: O, b: O): Awaitable<number>;
+}

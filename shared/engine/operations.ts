@@ -1,5 +1,6 @@
 import type { Offset } from "../contract/offset.ts";
 import { type AdoptChoice, type AdoptReport, adopt, previewAdoption } from "./adopt.ts";
+import { type BackfillReport, type BackfillRequest, claimBackfill } from "./backfill/claim.ts";
 import type { Owner } from "./ports/ledger.ts";
 import type { Action } from "./ports/manual-operations.ts";
 import type { Ports } from "./ports/runtime.ts";
@@ -24,13 +25,15 @@ export type Operation =
       readonly perform?: Performed & { readonly shown: AdoptReport };
     })
   | (SkipChoice & { readonly operation: "skip"; readonly perform?: Performed })
-  | { readonly operation: "tryOffset"; readonly offset: Offset };
+  | { readonly operation: "tryOffset"; readonly offset: Offset }
+  | (BackfillRequest & { readonly operation: "backfill" });
 
 /** The report of each operation. */
 export interface OperationReports {
   readonly adopt: AdoptReport;
   readonly skip: SkipReport;
   readonly tryOffset: TryOffsetReport;
+  readonly backfill: BackfillReport;
 }
 
 export type OperationReport = OperationReports[keyof OperationReports];
@@ -41,8 +44,8 @@ export interface TryOffsetReport {
 }
 
 /**
- * Performs an operation, or returns what it would do. Throws the errors of `adopt`, `skip` and
- * `tryOffset`.
+ * Performs an operation, or returns what it would do. Throws the errors of `adopt`, `skip`,
+ * `tryOffset` and `claimBackfill`.
  */
 export async function operate(
   sessions: Sessions,
@@ -51,6 +54,8 @@ export async function operate(
   hasEnded: (owner: Owner) => Promise<boolean>,
 ): Promise<OperationReport> {
   if (operation.operation === "tryOffset") return { offset: await tryOffset(sessions, operation.offset) };
+  if (operation.operation === "backfill")
+    return await claimBackfill(sessions, ports, { ...operation, hasEnded });
   if (operation.operation === "adopt") {
     const { perform, ...choice } = operation;
     if (perform === undefined) return await previewAdoption(sessions, ports, choice);

@@ -5,6 +5,7 @@ import type { ReadLimit } from "../contract/read-limit.ts";
 import { acknowledge } from "./acknowledge.ts";
 import { acquire, fenceOf, type LeaseRequest } from "./acquire.ts";
 import { planRetry } from "./bad-rows/plan-retry.ts";
+import { rangeOf } from "./batch-range.ts";
 import { checkSink } from "./check-sink.ts";
 import { findClockOffset } from "./clock-check.ts";
 import { checkIdentity } from "./identity.ts";
@@ -209,9 +210,10 @@ async function planNext(
   const planned = await sink.planWrite(schemas.schema, request, partitions.length);
   if (planned === undefined) return { targetExists: true, durationMs };
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
-  const batch = await stopwatch.time("walCommit", () =>
-    recordBatch(ports, fence, head, { ...plan, planned, schemas, partitions, start, latest, reported, code }),
-  );
+  // The offsets of a batch pipeline only count its runs.
+  const range = sessions.pipeline.saveMode === undefined ? undefined : rangeOf(partitions);
+  const draft = { ...plan, planned, schemas, partitions, start, latest, reported, range, code };
+  const batch = await stopwatch.time("walCommit", () => recordBatch(ports, fence, head, draft));
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }
 

@@ -3,6 +3,7 @@ import { encodeFile } from "../arrow/ipc-file.ts";
 import type { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
+import type { TimeRangeJson } from "../contract/time-range.ts";
 import { recordedSchema } from "./batch-schema.ts";
 import { planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Batch, Fence, Head } from "./ports/ledger.ts";
@@ -31,6 +32,8 @@ export interface Draft {
   readonly start: Offset;
   readonly latest: Latest;
   readonly reported: { readonly latest?: Offset };
+  /** The range of time that the partitions of a batch pipeline cover. */
+  readonly range?: TimeRangeJson | undefined;
   readonly code: string | undefined;
   readonly planId: string;
   readonly plannedAt: number;
@@ -71,6 +74,7 @@ export async function recordBatch(ports: Ports, fence: Fence, head: Head, draft:
     start,
     end,
     ...reported,
+    ...optional("range", draft.range),
     ...kind,
     partitionsKey: key,
     // As in Spark, a batch without partitions runs one task without rows, so that the sink sees

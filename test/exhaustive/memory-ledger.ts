@@ -28,6 +28,7 @@ import type {
 import type {
   Action,
   Adoption,
+  BackfillChange,
   JournalEntry,
   Rewind,
   Skip,
@@ -195,6 +196,10 @@ export class MemoryLedger implements Ledger {
 
   async identify(fence: Fence, identity: PipelineIdentity): Promise<void> {
     this.#apply(steps.identified(fence, identity));
+  }
+
+  async setBackfills(pipeline: string, change: BackfillChange): Promise<void> {
+    this.#apply(manual.backfillsSet(pipeline, change));
   }
 
   async accept(pipeline: string, action: Action): Promise<void> {

@@ -352,3 +352,40 @@ describe("a table of DynamoDB as the sink", () => {
     expect([...rightsOf("Write"), ...rightsOf("Vacuum")]).toEqual([]);
   });
 });
+
+describe("the rights on backfills", () => {
+  const NAME = "orders@2026-01-01_2026-02-10";
+  const CASES: readonly [StepName, string, boolean][] = [
+    ["Plan", "Query", true],
+    ["Finalize", "UpdateItem", true],
+    ["Vacuum", "GetItem", true],
+    ["Write", "GetItem", false],
+  ];
+
+  it.each(CASES)("The role of %s may %s the head of a backfill: %s", async (step, action, expected) => {
+    expect(await item(step, action, `P#${NAME}`)).toBe(expected);
+    expect(await item(step, action, `P#returns@2026-01-01_2026-02-10`)).toBe(false);
+  });
+
+  it("The role of Write records the tasks of its own pipeline's backfills only", async () => {
+    expect(await item("Write", "PutItem", `T#${NAME}#5a1c#000000000003#1`)).toBe(true);
+    expect(await item("Write", "PutItem", "T#orders2@2026-01-01_2026-02-10#5a1c#000000000003#1")).toBe(false);
+  });
+
+  it("A backfill has files of its batches of its own, and the table of its pipeline", async () => {
+    expect(await object("Plan", "PutObject", `${NAME}/batches/000000000003/partitions-1-x.json`)).toBe(true);
+    expect(await object("Write", "GetObject", `${NAME}/batches/000000000003/partitions-1-x.json`)).toBe(true);
+    expect(await object("Write", "PutObject", `${NAME}/staging/x.parquet`)).toBe(true);
+    expect(await object("Write", "PutObject", `orders/table/data/${NAME}/5a1c/x.arrow`)).toBe(true);
+    expect(await object("Write", "PutObject", `${NAME}/table/data/x.arrow`)).toBe(false);
+    expect(await object("Vacuum", "DeleteObject", `${NAME}/batches/000000000003/partitions-1-x.json`)).toBe(
+      true,
+    );
+    expect(await object("Plan", "PutObject", "orders2@1_2/batches/000000000003/partitions-1-x.json")).toBe(
+      false,
+    );
+    const list = (prefix: string) => may("Plan", "s3:ListBucket", String(bucket), { "s3:prefix": prefix });
+    expect(await list(`${NAME}/batches/000000000003/`)).toBe(true);
+    expect(await list("returns@1_2/batches/000000000003/")).toBe(false);
+  });
+});

@@ -209,7 +209,8 @@ export class ArrowTableWriter
 
   #table(context: TargetContext): ObjectStore {
     const { path } = this.#parts;
-    return path === undefined ? context.store.at(STORE_FOLDER.table) : context.openStore(path);
+    if (path !== undefined) return context.openStore(path);
+    return (context.tableStore ?? context.store).at(STORE_FOLDER.table);
   }
 
   #recordedLocation(table: ObjectStore): string | null {

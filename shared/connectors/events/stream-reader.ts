@@ -4,6 +4,7 @@ import type { Offset } from "../../contract/offset.ts";
 import {
   DataSourceStreamReader,
   type Row,
+  type SupportsBackfill,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { settledNow } from "../../contract/time.ts";
@@ -18,7 +19,7 @@ type Position = OffsetOf<typeof ORDER>;
 /** Reads events by time ranges. Any source whose rows have a timestamp can work in this way. */
 export class EventsStreamReader
   extends DataSourceStreamReader<Position, TimeRangeJson>
-  implements SupportsTriggerAvailableNow
+  implements SupportsTriggerAvailableNow, SupportsBackfill<Position>
 {
   readonly #options: ParsedOptions;
   readonly #runtime: Runtime;
@@ -56,6 +57,14 @@ export class EventsStreamReader
   override compareOffsets: (a: Position, b: Position) => number = ORDER.compare;
 
   override deserializeOffset: (json: Offset) => Position = ORDER.deserialize;
+
+  offsetAt(bound: string): Position {
+    return ORDER.of({ time: bound });
+  }
+
+  completeUpTo(): string {
+    return settledTime({ ...this.#options, until: undefined }, this.#runtime);
+  }
 
   prepareForTriggerAvailableNow(): void {
     this.#availableNow = settledTime(this.#options, this.#runtime);

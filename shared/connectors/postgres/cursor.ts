@@ -31,6 +31,9 @@ export class Parameters {
   }
 }
 
+/** SQL for the session's default time zone. `PRINTED_ALIKE` changes the current one. */
+export const SESSION_ZONE = "(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')";
+
 const NUMBERS = ["int2", "int4", "int8", "numeric"];
 const TEXTS = ["text", "varchar"];
 /** Types whose order depends on a collation. */
@@ -90,9 +93,7 @@ export class Cursor {
   before(lagSeconds: number, parameters: Parameters): string {
     const [{ name, base }] = this.columns;
     const now = `(now() - make_interval(secs => ${parameters.bind(lagSeconds, "float8")}))`;
-    // The session's default time zone. `PRINTED_ALIKE` changes the current one.
-    const zone = "(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')";
-    return `${escapeIdentifier(name)} < ${HORIZONS[base]?.(now, zone)}`;
+    return `${escapeIdentifier(name)} < ${HORIZONS[base]?.(now, SESSION_ZONE)}`;
   }
 
   /**

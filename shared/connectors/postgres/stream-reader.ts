@@ -7,10 +7,12 @@ import { type ReadLimit, ReadMaxRows } from "../../contract/read-limit.ts";
 import {
   DataSourceStreamReader,
   type Row,
+  type SupportsBackfill,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import type { Server } from "../kit/postgres/connection.ts";
 import type { Session } from "../kit/postgres/session.ts";
+import { comparePositions, completeUpTo, positionAt } from "./backfill.ts";
 import {
   type Cursor,
   cursorOf,
@@ -35,7 +37,7 @@ const DEFAULT_LAG_SECONDS = 60;
 /** Reads the rows of a table in the order of its cursor column. */
 export class PostgresStreamReader
   extends DataSourceStreamReader<TableOffset, Range>
-  implements SupportsTriggerAvailableNow
+  implements SupportsTriggerAvailableNow, SupportsBackfill<TableOffset>
 {
   readonly #schema: Schema;
   readonly #options: ParsedOptions;
@@ -64,6 +66,24 @@ export class PostgresStreamReader
    */
   override async deserializeOffset(json: Offset): Promise<TableOffset> {
     return await this.#inOrder((session, cursor) => givenOffset(session, cursor, json));
+  }
+
+  async offsetAt(bound: string): Promise<Position> {
+    return await this.#inOrder(async (_session, cursor) => positionAt(cursor, bound));
+  }
+
+  async completeUpTo(): Promise<string> {
+    const { settleSeconds } = this.#options;
+    return await this.#inOrder(async (session, cursor) => {
+      await this.#lookAhead(session, cursor, await safeSequence(session, cursor, this.#options));
+      const lagSeconds = this.#lagSeconds(cursor);
+      return await completeUpTo(session, cursor, this.#runtime, { lagSeconds, settleSeconds });
+    });
+  }
+
+  async comparePositions(a: TableOffset, b: TableOffset): Promise<number> {
+    const [left, right] = [partsOf(a).position, partsOf(b).position];
+    return await this.#inOrder((session, cursor) => comparePositions(session, cursor, left, right));
   }
 
   override getDefaultReadLimit(): ReadLimit {

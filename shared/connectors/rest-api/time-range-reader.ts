@@ -7,6 +7,7 @@ import { optional } from "../../contract/optional.ts";
 import {
   DataSourceStreamReader,
   type Row,
+  type SupportsBackfill,
   type SupportsTriggerAvailableNow,
 } from "../../contract/stream-reader.ts";
 import { settledNow, toIso, toMicros } from "../../contract/time.ts";
@@ -17,7 +18,7 @@ import { FIRST_PLACE, type Page, Pages } from "./pages.ts";
 import { readRecordsAgain, recordBatches } from "./records.ts";
 import { timeColumn } from "./time-column.ts";
 import { type AskedRange, askedRange, exactRange, formatTime } from "./time-params.ts";
-import { type ParsedTimeRange, settledStep } from "./time-range-options.ts";
+import { type ParsedTimeRange, settledStep, UNITS } from "./time-range-options.ts";
 import { walk } from "./walk.ts";
 
 /** The offset: the stream was read up to `time` (exclusive), ISO 8601 in UTC. */
@@ -27,7 +28,7 @@ type TimeOffset = OffsetOf<typeof ORDER>;
 /** Reads a list by time ranges. Planning sends no requests to the API. */
 export class TimeRangeReader
   extends DataSourceStreamReader<TimeOffset, TimeRangeJson>
-  implements SupportsTriggerAvailableNow
+  implements SupportsTriggerAvailableNow, SupportsBackfill<TimeOffset>
 {
   readonly #schema: Schema;
   readonly #options: SourceOptions;
@@ -63,6 +64,18 @@ export class TimeRangeReader
     this.#availableNow = target;
   }
 
+  offsetAt(bound: string): TimeOffset {
+    const { format, startExclusive, endInclusive, column } = this.#range;
+    const isShifted = startExclusive && endInclusive && column === undefined;
+    // The ranges of such an API contain their end, and not their start.
+    return ORDER.of({ time: isShifted ? toIso(toMicros(bound) - UNITS[format]) : bound });
+  }
+
+  completeUpTo(): string {
+    const { lagSeconds } = this.#range;
+    return settledNow(this.#runtime.now(), { lag: `${lagSeconds}s`, step: settledStep(this.#range) });
+  }
+
   override initialOffset(): TimeOffset {
     return ORDER.of({ time: this.#range.start });
   }
@@ -95,7 +108,7 @@ export class TimeRangeReader
   override async *read(partition: TimeRangeJson, task: TaskContext): AsyncGenerator<RecordBatch> {
     const { column, rowsOutside } = this.#range;
     const range = TimeRange.fromJSON(partition);
-    const outside = new OutsideRows(this.#range, this.#runtime.now());
+    const outside = new OutsideRows(this.#range, range, this.#runtime.now());
     const keep = this.#rangeFilter(range, outside);
     const { badRows, leftOut, signal } = task;
     const rowsOf = (asked: AskedRange) =>
@@ -164,11 +177,11 @@ class OutsideRows {
   #kept = 0;
   count = 0;
 
-  /** `now` is in milliseconds. */
-  constructor({ start, until }: ParsedTimeRange, now: number) {
+  /** A backfill asks for ranges before the start of the list. `now` is in milliseconds. */
+  constructor({ start, until }: ParsedTimeRange, asked: TimeRange, now: number) {
     const [current, end] = [BigInt(now) * 1000n, until === undefined ? 0n : toMicros(until)];
-    this.#from = toMicros(start) - DAY;
-    this.#to = (end > current ? end : current) + DAY;
+    this.#from = least(toMicros(start), asked.from) - DAY;
+    this.#to = -least(-end, -current, -asked.to) + DAY;
   }
 
   /** Counts a row, and returns whether it is kept. */
@@ -187,6 +200,10 @@ class OutsideRows {
   get isAll(): boolean {
     return this.count > 0 && this.#inside === 0;
   }
+}
+
+function least(...values: readonly bigint[]): bigint {
+  return values.reduce((a, b) => (a < b ? a : b));
 }
 
 function allOutside(column: string, { count }: OutsideRows): MillraceError {

@@ -43,6 +43,23 @@ export const COMMAND = {
     means: "a replay or a skip where no batch is open, or another one is",
     do: "`millrace rewind` reads committed rows again",
   },
+  BACKFILL_NOT_SUPPORTED: {
+    means: "the source, the sink or the kind of pipeline cannot be backfilled; the message says why",
+    do: "[which ones can](backfill.md#which-sources-can)",
+  },
+  BACKFILL_RANGE_INVALID: {
+    means: "`--from`, `--to` or `--chunk` is none that this source understands, or the range is empty",
+    do: "write times or whole numbers, as the source has them",
+  },
+  BACKFILL_INCOMPLETE: {
+    means: "records before `--to` may still arrive, so that they would be missed",
+    do: "choose an earlier `--to`; the message says up to where the source is complete",
+  },
+  BACKFILL_OVERLAPS: {
+    means:
+      "the range is one that another backfill or the pipeline itself reads: its rows would be there twice",
+    do: "[choose another range, or say that it is meant](backfill.md#what-is-refused)",
+  },
   STACK_NOT_FOUND: {
     means: "no such stack in this account and region, or it has no pipeline",
     do: "check the name, region and profile; `millrace deploy`",

@@ -3,7 +3,17 @@ import type { ErrorRecord } from "../../contract/errors.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { TransactionItem } from "../../contract/stream-writer.ts";
-import type { Action, Adoption, JournalEntry, Pause, Rewind, Skip } from "./manual-operations.ts";
+import type { TimeRangeJson } from "../../contract/time-range.ts";
+import type {
+  Action,
+  Adoption,
+  BackfillChange,
+  BackfillClaim,
+  JournalEntry,
+  Pause,
+  Rewind,
+  Skip,
+} from "./manual-operations.ts";
 import type { BatchProgress, PlanFailure, Planning, Unacknowledged, Unplanned } from "./records.ts";
 import type { BatchState } from "./states.ts";
 import type { CommitAuthorization, CommitClaim, RunningTask, Task, TaskKey } from "./tasks.ts";
@@ -73,6 +83,8 @@ export interface Head {
   readonly quarantinedRows?: number;
   /** The newest batch that sent quarantined rows again. Those of batches before it are done. */
   readonly lastRetryBatchId?: number;
+  /** The ranges of the pipeline's backfills, the oldest first. Absent for none. */
+  readonly backfills?: readonly BackfillClaim[];
   /** Present if the pipeline is paused: says who paused it. Runs do nothing until it is resumed. */
   readonly paused?: Pause;
 }
@@ -86,6 +98,8 @@ export interface Batch {
   readonly planId?: string;
   readonly start: Offset;
   readonly end: Offset;
+  /** The range of time that a batch pipeline's batch reads, if its partitions tell one. */
+  readonly range?: TimeRangeJson;
   /** Digest of the code that planned this attempt, if the runner knows it. */
   readonly code?: string;
   /** Present if the batch was skipped by hand: says who skipped it. It has no tasks and no rows. */
@@ -232,6 +246,7 @@ export interface NewBatch
     | "code"
     | "start"
     | "end"
+    | "range"
     | "latest"
     | "partitionsKey"
     | "tasks"
@@ -379,7 +394,7 @@ export interface Ledger {
 
   /**
    * Pauses the pipeline: from their next plan on, runs do nothing. Needs no lease. Throws
-   * `PIPELINE_NOT_FOUND`, like `resume`, `rewind`, `accept` and `unlock`.
+   * `PIPELINE_NOT_FOUND`, like `resume`, `rewind`, `accept`, `setBackfills` and `unlock`.
    */
   pause(pipeline: string, action: Action): Promise<void>;
   /** Ends a pause. Needs no lease. */
@@ -394,6 +409,11 @@ export interface Ledger {
   identify(fence: Fence, identity: PipelineIdentity): Promise<void>;
   /** Forgets what the name stood for, so that the next run records it anew. Needs no lease. */
   accept(pipeline: string, action: Action): Promise<void>;
+  /**
+   * Sets the claims of the pipeline's backfills. Needs no lease. Throws `LEDGER_CONFLICT` if they
+   * are not those of `from` any more: of two that begin at once, one is refused.
+   */
+  setBackfills(pipeline: string, change: BackfillChange): Promise<void>;
   /**
    * Begins a new life of the pipeline after the newest batch in the sink. `open` is the open batch,
    * which is given up; absent if its record is gone. Throws `FENCED`.

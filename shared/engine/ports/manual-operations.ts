@@ -1,3 +1,4 @@
+import type { BackfillRange } from "../../contract/backfill.ts";
 import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { Offset } from "../../contract/offset.ts";
 import type { Unacknowledged } from "./records.ts";
@@ -54,9 +55,23 @@ export interface Skip extends Action {
   readonly planId: string | undefined;
 }
 
+/** A range that a backfill of the pipeline reads. It is taken for good when the backfill begins. */
+export interface BackfillClaim extends BackfillRange {
+  /** Name of the backfill, which is a pipeline of its own. */
+  readonly name: string;
+  /** Random id, by which the command that made the claim recognizes it. */
+  readonly id: string;
+}
+
+/** Changes the claims of a pipeline's backfills, if they are still those that were looked at. */
+export interface BackfillChange extends Action {
+  readonly from: readonly BackfillClaim[];
+  readonly to: readonly BackfillClaim[];
+}
+
 /** A manual operation as the ledger stores it. It is written in one step with the change itself. */
 export interface JournalEntry extends Action {
-  readonly action: "pause" | "resume" | "rewind" | "unlock" | "adopt" | "accept" | "skip";
+  readonly action: "pause" | "resume" | "rewind" | "unlock" | "adopt" | "accept" | "skip" | "backfill";
   /** The offset before a rewind or an adoption; absent for other operations, like `to`. */
   readonly from?: Offset;
   readonly to?: Offset;

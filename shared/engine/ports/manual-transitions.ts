@@ -2,7 +2,7 @@ import type { MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import { ABSENT, applyChange, type Change, equal, PRESENT, type Where } from "./compare-and-set.ts";
 import type { Batch, Fence, Head } from "./ledger.ts";
-import type { Action, Adoption, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
+import type { Action, Adoption, BackfillChange, JournalEntry, Rewind, Skip } from "./manual-operations.ts";
 import { conflict, findRewindProblem, holderChanged, unknownPipeline } from "./refusals.ts";
 import {
   type BatchTransition,
@@ -59,6 +59,18 @@ export function rewound(fence: Fence, rewind: Rewind): JournaledTransition {
 export function accepted(pipeline: string, action: Action): JournaledTransition {
   const set = { identity: undefined, lastCommit: undefined, isSinkUnchecked: true };
   return manualTransition(pipeline, {}, set, { action: "accept", ...action });
+}
+
+/** Sets the claims of backfills, if they are still those that were looked at. Needs no lease. */
+export function backfillsSet(pipeline: string, change: BackfillChange): JournaledTransition {
+  const { from, to, by, why, at } = change;
+  return manualTransition(
+    pipeline,
+    { backfills: from.length === 0 ? ABSENT : equal(from) },
+    { backfills: to.length === 0 ? undefined : to },
+    { action: "backfill", by, at, ...optional("why", why) },
+    (head) => conflict(pipeline, head.nextBatchId, "its backfills have changed since they were looked at"),
+  );
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Ports {
    * it has another path, the table.
    */
   readonly store: ObjectStore;
+  /** The store with the table, if it is not `store`: a backfill writes its pipeline's table. */
+  readonly tableStore?: ObjectStore;
   openStore(location: string, access?: StoreAccess): ObjectStore;
   /**
    * Returns a place for rows that exceed the memory of a task, below this folder of the pipeline's

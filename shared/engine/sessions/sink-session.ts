@@ -310,6 +310,7 @@ export class SinkSession {
     return {
       pipeline: this.#pipeline.name,
       store: this.#ports.store,
+      ...optional("tableStore", this.#ports.tableStore),
       openStore: (location, access) => this.#ports.openStore(location, access),
     };
   }

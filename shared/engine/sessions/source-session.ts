@@ -9,6 +9,7 @@ import type {
   RowSource,
   SimpleDataSourceStreamReader,
 } from "../../contract/stream-reader.ts";
+import { BackfillReader } from "../backfill/reader.ts";
 import type { Ports } from "../ports/runtime.ts";
 import { type RowPipeline, rowPipeline } from "../steps/row-pipeline.ts";
 import { BatchPlanner } from "./batch-planner.ts";
@@ -162,7 +163,7 @@ export class SourceSession {
     try {
       return await this.reader(schema);
     } catch (error) {
-      if (this.#isBatch || !isNotSupported(error)) throw error;
+      if (this.#isBatch || this.#pipeline.backfill !== undefined || !isNotSupported(error)) throw error;
       const simple = await this.simpleReader(schema).catch((other: unknown) => {
         throw isNotSupported(other) ? error : other;
       });
@@ -183,7 +184,9 @@ export class SourceSession {
       const made = await guard("SOURCE_FAILED", "streamReader() failed", where, () =>
         this.#source.streamReader(schema),
       );
-      return checkImplementation(made, "streamReader", STREAM_READER, where);
+      const reader = checkImplementation(made, "streamReader", STREAM_READER, where);
+      const { backfill } = this.#pipeline;
+      return backfill === undefined ? reader : new BackfillReader(reader, backfill.range, where);
     }
     const made = await guard("SOURCE_FAILED", "reader() failed", where, () => this.#source.reader(schema));
     const reader = checkImplementation(made, "reader", BATCH_READER, where);

@@ -9,7 +9,7 @@ import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Change, Test, Where } from "../../engine/ports/compare-and-set.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action, JournalEntry, Pause } from "../../engine/ports/manual-operations.ts";
+import type { Action, BackfillClaim, JournalEntry, Pause } from "../../engine/ports/manual-operations.ts";
 import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { HeadFields } from "../../engine/ports/transition.ts";
 import type { ItemChange } from "./expression.ts";
@@ -62,6 +62,7 @@ const HEAD: Partial<Attributes<Head>> = {
   }),
   lastCommit: (lastCommit) => ({ lastCommit: json(lastCommit) }),
   paused: (action) => ({ pausedAs: json(action) }),
+  backfills: (claims) => ({ backfills: canonical(claims) }),
   identity: (identity) => ({ identity: json(identity) }),
   lastInSink: (newest) => ({ lastInSink: json(newest) }),
   planFailure: (failure) => ({ planFailure: json(failure) }),
@@ -125,9 +126,9 @@ function compared(where: object, names: ComparedNames): Where<Fields> {
   ) as Where<Fields>;
 }
 
-/** Offsets are the only objects that conditions compare. */
+/** Objects that conditions compare, such as offsets, are stored as canonical JSON. */
 function comparable(value: unknown): unknown {
-  return typeof value === "object" ? canonical(value as Offset) : value;
+  return typeof value === "object" ? canonical(value) : value;
 }
 
 function attributesOf<T extends object>(fields: object, attributes: Partial<Attributes<T>>): Fields {
@@ -137,8 +138,8 @@ function attributesOf<T extends object>(fields: object, attributes: Partial<Attr
   return Object.assign({}, ...all) as Fields;
 }
 
-function canonical(offset: Offset | undefined): string | undefined {
-  return offset && canonicalJson(offset);
+function canonical(value: object | null | undefined): string | undefined {
+  return value == null ? undefined : canonicalJson(value as JsonValue);
 }
 
 export function json(value: unknown): string | undefined {
@@ -207,6 +208,7 @@ export function headOf(item: Item): Head {
           unacknowledged: { batchId: unacknowledged, end: parsed<Offset>(head["unacknowledgedEnd"]) ?? {} },
         }),
     ...optional("paused", parsed<Pause>(head["pausedAs"])),
+    ...optional("backfills", parsed<readonly BackfillClaim[]>(head.backfills)),
     ...optional("formerIncarnations", head.formerIncarnations),
     ...optional("identity", parsed<PipelineIdentity>(head.identity)),
     ...optional("lastInSink", parsed<BatchIdentity>(head.lastInSink)),

@@ -21,7 +21,14 @@ import type {
   PlanOfAttempt,
   PlanOfStage,
 } from "../../engine/ports/ledger.ts";
-import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
+import type {
+  Action,
+  Adoption,
+  BackfillChange,
+  JournalEntry,
+  Rewind,
+  Skip,
+} from "../../engine/ports/manual-operations.ts";
 import * as manual from "../../engine/ports/manual-transitions.ts";
 import type { Unplanned } from "../../engine/ports/records.ts";
 import { fenced, isHeldBy } from "../../engine/ports/refusals.ts";
@@ -223,6 +230,10 @@ export class DynamoDbLedger implements Ledger {
 
   async accept(pipeline: string, action: Action): Promise<void> {
     await this.#transact(manual.accepted(pipeline, action));
+  }
+
+  async setBackfills(pipeline: string, change: BackfillChange): Promise<void> {
+    await this.#transact(manual.backfillsSet(pipeline, change));
   }
 
   async adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void> {

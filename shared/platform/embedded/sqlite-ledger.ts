@@ -25,10 +25,18 @@ import type {
   PlanOfAttempt,
   PlanOfStage,
 } from "../../engine/ports/ledger.ts";
-import type { Action, Adoption, JournalEntry, Rewind, Skip } from "../../engine/ports/manual-operations.ts";
+import type {
+  Action,
+  Adoption,
+  BackfillChange,
+  JournalEntry,
+  Rewind,
+  Skip,
+} from "../../engine/ports/manual-operations.ts";
 import {
   accepted,
   adopted,
+  backfillsSet,
   paused,
   resumed,
   rewound,
@@ -199,6 +207,10 @@ export class SqliteLedger implements Ledger {
 
   async accept(pipeline: string, action: Action): Promise<void> {
     this.#apply(accepted(pipeline, action));
+  }
+
+  async setBackfills(pipeline: string, change: BackfillChange): Promise<void> {
+    this.#apply(backfillsSet(pipeline, change));
   }
 
   async adopt(fence: Fence, adoption: Adoption, open: Batch | undefined): Promise<void> {

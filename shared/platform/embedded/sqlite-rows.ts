@@ -2,8 +2,9 @@ import type { BatchIdentity } from "../../contract/batch-identity.ts";
 import type { JsonValue } from "../../contract/json.ts";
 import type { Offset } from "../../contract/offset.ts";
 import { optional } from "../../contract/optional.ts";
+import type { TimeRangeJson } from "../../contract/time-range.ts";
 import type { Batch, Exchanges, Head, PipelineIdentity, TableWrite } from "../../engine/ports/ledger.ts";
-import type { Action, Pause } from "../../engine/ports/manual-operations.ts";
+import type { Action, BackfillClaim, Pause } from "../../engine/ports/manual-operations.ts";
 import type { PlanFailure } from "../../engine/ports/records.ts";
 import type { BatchState } from "../../engine/ports/states.ts";
 
@@ -48,6 +49,7 @@ export function headRow(head: Head): Row {
     unacknowledged: text(head.unacknowledged),
     last_commit: text(head.lastCommit),
     paused: text(head.paused),
+    backfills: text(head.backfills),
     former_incarnations: text(head.formerIncarnations),
     identity: text(head.identity),
     last_in_sink: text(head.lastInSink),
@@ -74,6 +76,7 @@ export function headOf(row: Row): Head {
     ...optional("lastCommit", json<JsonValue>(row["last_commit"])),
     ...optional("unacknowledged", json<Exclude<Head["unacknowledged"], undefined>>(row["unacknowledged"])),
     ...optional("paused", json<Pause>(row["paused"])),
+    ...optional("backfills", json<readonly BackfillClaim[]>(row["backfills"])),
     ...optional("formerIncarnations", json<readonly string[]>(row["former_incarnations"])),
     ...optional("identity", json<PipelineIdentity>(row["identity"])),
     ...optional("lastInSink", json<BatchIdentity>(row["last_in_sink"])),
@@ -92,6 +95,7 @@ export function batchRow(batch: Batch): Row {
     start_offset: text(batch.start),
     end_offset: text(batch.end),
     latest_offset: text(batch.latest),
+    read_range: text(batch.range),
     partitions_key: batch.partitionsKey,
     tasks: batch.tasks,
     // The column does not allow NULL.
@@ -123,6 +127,7 @@ export function batchOf(row: Row): Batch {
     start: json<Offset>(row["start_offset"]) ?? {},
     end: json<Offset>(row["end_offset"]) ?? {},
     ...optional("latest", json<Offset>(row["latest_offset"])),
+    ...optional("range", json<TimeRangeJson>(row["read_range"])),
     partitionsKey: String(row["partitions_key"]),
     tasks: Number(row["tasks"]),
     ...(row["schema"] === "" ? {} : { schema: String(row["schema"]) }),

@@ -126,6 +126,11 @@ ALTER TABLE heads ADD COLUMN last_idle_at INTEGER;
 ALTER TABLE heads ADD COLUMN plan_failure TEXT;
 `;
 
+const BACKFILLS = `
+ALTER TABLE heads ADD COLUMN backfills TEXT;
+ALTER TABLE batches ADD COLUMN read_range TEXT;
+`;
+
 /** Returns the SQL that adds the stage to the key of a table. It is -1 for tasks that write. */
 function withStages(table: string, columns: string): string {
   const names = columns.replaceAll(/ (?:INTEGER|TEXT) NOT NULL/g, "");
@@ -163,4 +168,5 @@ export const MIGRATIONS: readonly string[] = [
   QUARANTINE,
   LASTING_FAILURES,
   RUNS,
+  BACKFILLS,
 ];

@@ -60,6 +60,14 @@ class NumbersReader extends DataSourceStreamReader<Position, Slice> {
     this.#target = n;
   }
 
+  offsetAt(bound: string): Position {
+    return { n: Number(bound) };
+  }
+
+  completeUpTo(): string {
+    return "1000";
+  }
+
   override initialOffset(): Position {
     return { n: 0 };
   }

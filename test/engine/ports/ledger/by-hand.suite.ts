@@ -20,6 +20,7 @@ export function byHand(open: () => Promise<Ledger>): void {
       ["pause", () => ledger.pause("nobody", ACTION)],
       ["resume", () => ledger.resume("nobody", ACTION)],
       ["rewind", () => ledger.rewind(NOBODY, REWIND)],
+      ["claim of a backfill", () => ledger.setBackfills("nobody", { ...ACTION, from: [], to: [] })],
       ["unlock", () => ledger.unlock(NOBODY, ACTION)],
     ])("A %s of a pipeline that never ran is refused and leaves no trace", async (_name, act) => {
       await expect(act()).rejects.toMatchObject({ code: "PIPELINE_NOT_FOUND" });
@@ -38,6 +39,22 @@ export function byHand(open: () => Promise<Ledger>): void {
         { action: "resume", by: "bob", at: 6000 },
         { action: "pause", ...ACTION },
       ]);
+    });
+
+    it("The claims of backfills change beside a run, only from those that were looked at, and are journaled", async () => {
+      const one = { name: "p@1_2", id: "a", from: "1", to: "2", chunk: "1" };
+      const two = { name: "p@2_3", id: "b", from: "2", to: "3", chunk: "1" };
+      await planned();
+      const before = await ledger.head(PIPELINE);
+      await ledger.setBackfills(PIPELINE, { ...ACTION, from: [], to: [one] });
+      expect(await ledger.head(PIPELINE)).toEqual({ ...before, backfills: [one] });
+      const late = ledger.setBackfills(PIPELINE, { ...ACTION, from: [], to: [two] });
+      await expect(late).rejects.toMatchObject({ code: "LEDGER_CONFLICT" });
+      await ledger.setBackfills(PIPELINE, { ...ACTION, from: [one], to: [one, two] });
+      expect((await ledger.head(PIPELINE))?.backfills).toEqual([one, two]);
+      await ledger.setBackfills(PIPELINE, { ...ACTION, from: [one, two], to: [] });
+      expect(await ledger.head(PIPELINE)).toEqual(before);
+      expect(await journal()).toEqual(Array(3).fill({ action: "backfill", ...ACTION }));
     });
 
     it("A pause fences no run: the run ends its batch, and the pause stays", async () => {
