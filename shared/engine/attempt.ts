@@ -46,19 +46,27 @@ function sumOf(tasks: readonly Task[], figure: "rows" | "bytes"): number {
 }
 
 /**
- * Returns how many rows the source delivered. If the rows were exchanged, other tasks than those
- * that wrote have read them. Empty without steps, because the sink received the same rows then.
+ * Returns the tasks that read the rows of a batch. If the rows were exchanged, they are others than
+ * those that wrote.
  */
-export async function rowsReadOf(
-  { pipeline }: Pick<Sessions, "pipeline">,
-  { ledger }: Ports,
+export async function readersOf(
+  { ledger }: Pick<Ports, "ledger">,
   run: BatchRun,
   { exchanges }: Batch,
   writers: readonly Task[],
-): Promise<Pick<BatchProgress, "rowsRead">> {
-  if (pipeline.source.steps === undefined) return {};
-  const readers = exchanges === undefined ? writers : await tasksOfPlan(ledger, { ...run, stage: 0 });
-  return optional("rowsRead", rowsReadBy(readers));
+): Promise<readonly Task[]> {
+  return exchanges === undefined ? writers : await tasksOfPlan(ledger, { ...run, stage: 0 });
+}
+
+/**
+ * Returns how many rows the source delivered. Empty without steps, because the sink received the
+ * same rows then.
+ */
+export function rowsReadOf(
+  { pipeline }: Pick<Sessions, "pipeline">,
+  readers: readonly Task[],
+): Pick<BatchProgress, "rowsRead"> {
+  return pipeline.source.steps === undefined ? {} : optional("rowsRead", rowsReadBy(readers));
 }
 
 function rowsReadBy(tasks: readonly Task[]): number | undefined {

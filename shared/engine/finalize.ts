@@ -6,12 +6,13 @@ import {
   missingTasks,
   outcomeOf,
   readBatch,
+  readersOf,
   rowsReadOf,
   sameAttempt,
   writersOf,
   writtenBy,
 } from "./attempt.ts";
-import { badRowsOfBatch, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
+import { badRowsOfTasks, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
 import { schemaOf, schemaOrCurrent, sourceSchemaOf } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
@@ -169,7 +170,9 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
   const write = await (isComplete ? writeOf(finalizer, batch) : currentWriteOf(finalizer, batch));
   const messages = isComplete ? await readChecked(finalizer, attempt, write) : undefined;
-  const bad = isComplete ? await badRowsOfBatch(finalizer.ports, batch, tasks) : [];
+  const bad = isComplete
+    ? badRowsOfTasks(await readersOf(finalizer.ports, finalizer.run, batch, tasks), tasks)
+    : [];
   const lossOrBad =
     lossOf(messages?.lost ?? []) ?? tooManyOf(bad, finalizer.sessions.pipeline.badRows, batch);
   const found = isComplete
@@ -223,8 +226,9 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
   if (failure === undefined) {
     const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
-    const bad = await recordBadRows(ports, batch, await badRowsOfBatch(ports, batch, tasks));
-    const read = await rowsReadOf(sessions, ports, run, batch, tasks);
+    const readers = await readersOf(ports, run, batch, tasks);
+    const bad = await recordBadRows(ports, batch, badRowsOfTasks(readers, tasks));
+    const read = rowsReadOf(sessions, readers);
     const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...read, ...bad });
     try {
       const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });

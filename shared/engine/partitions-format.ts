@@ -43,8 +43,6 @@ export interface PlanHeader {
   readonly ordering?: readonly SortOrder[];
   /** True if the partitions are files of quarantined rows: each is a `RetryPartition`. */
   readonly isRetry?: boolean;
-  /** Rows that the tasks of the stages before could not exchange. */
-  readonly bad?: readonly TaskBadRows[];
   /** Offsets of the batch, for messages about its tasks. Files of older versions lack them. */
   readonly start?: Offset;
   readonly end?: Offset;

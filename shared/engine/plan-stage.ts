@@ -1,6 +1,5 @@
 import { MillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
-import { badRowsOfTasks } from "./bad-rows/batch-bad-rows.ts";
 import { batchLocation, messagesOf } from "./messages.ts";
 import { planName, readPlanHeader, writePartitionsFile } from "./partitions-file.ts";
 import { tasksOfPlan } from "./plan-tasks.ts";
@@ -78,7 +77,6 @@ async function planOf(sessions: Sessions, ports: Ports, run: BatchRun, batch: Ba
   const { stage, specs, isTransformed, ordering, plannedAt } = exchange;
   const tasks = await tasksOfPlan(ports.ledger, run);
   const outputs = await outputsOf(ports, batch, tasks);
-  const bad = [...(header.bad ?? []), ...badRowsOfTasks(tasks)];
   const write = await sessions.sink.writeOfStage(header.schema, { ...batch, plannedAt });
   const transform = exchangedRows(write, exchange, header.schema);
   const partitions: readonly ShuffledPartition[] = planShuffled(specOf(exchange), outputs);
@@ -90,7 +88,6 @@ async function planOf(sessions: Sessions, ports: Ports, run: BatchRun, batch: Ba
     ...optional("start", header.start),
     ...optional("end", header.end),
     exchangedSchema: transform.schema,
-    ...(bad.length === 0 ? {} : { bad }),
     ...(isLast ? { isTransformed, ordering } : { exchange: { ...exchange, stage: stage + 1 } }),
     partitions,
   });

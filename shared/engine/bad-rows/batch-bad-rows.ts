@@ -1,7 +1,6 @@
 import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { MillraceError } from "../../contract/errors.ts";
 import { batchLocation } from "../messages.ts";
-import { readPlanHeader } from "../partitions-file.ts";
 import type { Batch } from "../ports/ledger.ts";
 import type { BatchProgress } from "../ports/records.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -9,19 +8,10 @@ import type { Task, TaskBadRows } from "../ports/tasks.ts";
 import { quarantineFolder } from "./files.ts";
 import { badRowsKey, tooManyBadRows } from "./task-bad-rows.ts";
 
-/** Returns what the tasks of a stage have left out. */
-export function badRowsOfTasks(tasks: readonly Task[]): readonly TaskBadRows[] {
+/** Returns what the tasks that read and those that wrote have left out. They may be the same. */
+export function badRowsOfTasks(readers: readonly Task[], writers: readonly Task[]): readonly TaskBadRows[] {
+  const tasks = readers === writers ? writers : [...readers, ...writers];
   return tasks.flatMap(({ bad }) => (bad === undefined ? [] : [bad]));
-}
-
-/** Returns what all tasks of an attempt have left out, also those that exchanged their rows. */
-export async function badRowsOfBatch(
-  { store }: Pick<Ports, "store">,
-  batch: Batch,
-  tasks: readonly Task[],
-): Promise<readonly TaskBadRows[]> {
-  const before = batch.exchanges === undefined ? [] : (await readPlanHeader(store, batch.partitionsKey)).bad;
-  return [...(before ?? []), ...badRowsOfTasks(tasks)];
 }
 
 function rowsOf(bad: readonly TaskBadRows[]): number {
