@@ -16,8 +16,9 @@ interface Fitting {
 }
 
 /**
- * Formats a table whose lines fit the terminal, or 80 columns. Long cells are cut first, then
- * columns are left out, then cells are cut more. `--json` and `millrace batch N` have everything.
+ * Formats a table whose lines fit the terminal, or 80 columns. Times lose their zeros first, then
+ * long cells are cut, then columns are left out, then cells are cut more. `--json` and
+ * `millrace batch N` have everything.
  */
 export function fitTable(
   header: readonly string[],
@@ -27,6 +28,7 @@ export function fitTable(
   const cutTo = (table: Table, most: number) => withCutCells(table, cut, most);
   let table: Table = { header, rows };
   if (widthOf(table) <= width) return textOf(table);
+  table = withCells(table, cut, withoutZeros);
   const cutLong = (each: Table) => cutTo(each, Math.max(LONG_CELL, roomIn(each, cut, width)));
   for (const title of [undefined, ...drop]) {
     table = withoutColumn(table, title);
@@ -61,10 +63,24 @@ function roomIn(table: Table, cut: readonly string[], width: number): number {
   return Math.floor((width - (widthOf(table) - taken)) / Math.max(1, indexes.length));
 }
 
-function withCutCells({ header, rows }: Table, cut: readonly string[], most: number): Table {
-  const cutCell = (text: string, i: number) =>
-    cut.includes(header[i] ?? "") && text.length > most ? `${text.slice(0, most - 1)}…` : text;
-  return { header, rows: rows.map((row) => row.map(cutCell)) };
+function withCutCells(table: Table, cut: readonly string[], most: number): Table {
+  return withCells(table, cut, (text) => (text.length > most ? `${text.slice(0, most - 1)}…` : text));
+}
+
+function withCells(
+  { header, rows }: Table,
+  titles: readonly string[],
+  change: (text: string) => string,
+): Table {
+  const changed = (text: string, i: number) => (titles.includes(header[i] ?? "") ? change(text) : text);
+  return { header, rows: rows.map((row) => row.map(changed)) };
+}
+
+/** Returns `2018-01-31T00:00Z` for `2018-01-31T00:00:00.000Z`: the same time in fewer characters. */
+function withoutZeros(text: string): string {
+  return text.replaceAll(/(\dT\d\d:\d\d)(:\d\d)?\.000Z/g, (_, minute: string, second?: string) =>
+    second === undefined || second === ":00" ? `${minute}Z` : `${minute}${second}Z`,
+  );
 }
 
 function withoutColumn({ header, rows }: Table, title: string | undefined): Table {

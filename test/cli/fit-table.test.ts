@@ -58,4 +58,13 @@ describe("fitTable", () => {
     expect(fitted(30)).toMatch(/^n {2}offset +rows\n/);
     expect(fitted(25)).toMatch(/^n {2}offset\n/);
   });
+
+  it("Times lose their zeros before anything is cut", () => {
+    const row = ["2018-01-31T00:00:00.000Z", "2018-01-31T00:00:01.000Z", "2018-01-31T00:00:01.500Z"];
+    const cut = ["a", "b", "c"];
+    expect(fitTable(cut, [row], { cut, width: 70 })).toContain(
+      "2018-01-31T00:00Z  2018-01-31T00:00:01Z  2018-01-31T00:00:01.500Z",
+    );
+    expect(fitTable(cut, [row], { cut, width: 80 })).toContain(row.join("  "));
+  });
 });

@@ -74,7 +74,7 @@ describe("the earthquakes", () => {
 
   it("A run ends with a table of batches on stdout, without colour if it is no terminal", async () => {
     const { stdout, stderr } = await run(temporaryFolder());
-    expect(stdout).toMatch(/^batch\s+from\s+to\s+partitions\s+rows\s+bytes\s+time\s+state\n/);
+    expect(stdout).toMatch(/^batch\s+from\s+to\s+rows\s+bytes\s+time\s+state\n/);
     expect(stdout.trimEnd().split("\n")).toHaveLength(10);
     expect(stdout + stderr).not.toContain("\u001b");
   });

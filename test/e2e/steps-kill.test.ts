@@ -64,6 +64,9 @@ export default pipeline("failing").readStream.format(Files)
     expect(run.stderr).toContain("failing.ts:8");
     const batch = await millrace(["batch", "0", "failing", "--home", home, "--json"]);
     expect(batch.stdout).toContain("STEP_FAILED");
-    expect(batch.stdout).not.toContain("secret");
+    // The log file has what the user's code said; the ledger has not.
+    const { log, ...recorded } = JSON.parse(batch.stdout) as { readonly log: { readonly cause: string } };
+    expect(log.cause).toContain("cannot shout secret");
+    expect(JSON.stringify(recorded)).not.toContain("secret");
   });
 });

@@ -179,7 +179,8 @@ async function read(
 function slices(run: Run, { shape }: Surroundings, from: number, to: number): readonly Slice[] {
   if (rowsBetween(shape, from, to).length === 0) return [];
   const count = shape.partitions + 1;
-  const isShifted = run.calls.length % 2 === 0;
+  const plans = run.calls.filter((name) => name === "source.partitions").length;
+  const isShifted = plans % 2 === 0;
   const step = Math.ceil((to - from) / count);
   const cut = (i: number) => Math.min(to, from + Math.max(0, i * step - (isShifted ? 1 : 0)));
   return Array.from({ length: count }, (_, index) => ({

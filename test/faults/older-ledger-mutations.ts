@@ -15,7 +15,7 @@ export const OLDER_LEDGER_MUTATIONS: readonly Mutation[] = [
     rule: "15",
     what: "a task of another plan counts as one of the batch",
     caughtBy: "a task that is recorded after the ledger was put back and the next run has planned",
-    shows: "rows are lost",
+    shows: "rows are doubled",
     edits: [
       {
         file: "shared/engine/plan-tasks.ts",

@@ -108,8 +108,10 @@ describe("a second run of the example", () => {
     const execution = await earthquakes.execute();
     expect(execution).toMatchObject({ status: "SUCCEEDED", output: { next: "Done", why: "nothing new" } });
     expect(transitions(await earthquakes.history(execution.arn))).toBe(3);
-    const { epoch: _before, ...kept } = before ?? {};
-    const { epoch: _after, ...now } = (await earthquakes.ledger.head("earthquakes")) ?? {};
+    const { epoch: _before, lastIdleAt: idleBefore = 0, ...kept } = before ?? {};
+    const after = await earthquakes.ledger.head("earthquakes");
+    const { epoch: _after, lastIdleAt: idleAfter, ...now } = after ?? {};
+    expect(idleAfter).toBeGreaterThan(idleBefore);
     expect(now).toEqual(kept);
     expect(now).toMatchObject({ nextBatchId: 8, lastCommittedBatchId: 7 });
     expect(await landed()).toHaveLength(1707);

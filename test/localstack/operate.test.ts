@@ -102,7 +102,7 @@ describe("a ledger's table", () => {
 
     expect(await json("status")).toMatchObject({ pipeline: "orders", state: "idle", offset: { n: 20 } });
     const { stdout } = await millrace(["batches", ...there]);
-    expect(stdout).toMatch(/ 0 +0 +10 .*committed\n +1 +10 +20 .*committed\n$/);
+    expect(stdout).toMatch(/ 0 .* 0 +10 .*committed\n +1 .* 10 +20 .*committed\n$/);
     expect(await json("batch", "1")).toMatchObject({
       batchId: 1,
       rows: 10,
@@ -275,7 +275,7 @@ describe("a stack", () => {
     const { code, stdout, stderr } = await running.ended;
     expect(stderr).toContain("batch 0 committed: 10 rows");
     expect(stderr).toContain("batch 1 committed: 10 rows");
-    expect(stdout).toMatch(/ 0 +0 +10 .*committed\n +1 +10 +20 .*committed\n$/);
+    expect(stdout).toMatch(/ 0 .* 0 +10 .*committed\n +1 .* 10 +20 .*committed\n$/);
     expect(code).toBe(0);
     const executionArn = /execution (\S+)/.exec(stderr)?.[1];
     const { input } = await sfn.send(new DescribeExecutionCommand({ executionArn }));
