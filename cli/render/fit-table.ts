@@ -32,8 +32,8 @@ export function fitTable(
   const cutLong = (each: Table) => cutTo(each, Math.max(LONG_CELL, roomIn(each, cut, width)));
   for (const title of [undefined, ...drop]) {
     table = withoutColumn(table, title);
-    const fitting = cutLong(table);
-    if (widthOf(fitting) <= width) return textOf(fitting);
+    const fitting = [table, cutLong(table)].find((each) => widthOf(each) <= width);
+    if (fitting !== undefined) return textOf(fitting);
   }
   return textOf(cutTo(table, Math.max(SHORT_CELL, roomIn(table, cut, width))));
 }
