@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { type Home, runtime } from "../local/home.ts";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../shared/contract/errors.ts";
 import { optional } from "../shared/contract/optional.ts";
@@ -7,9 +7,9 @@ import type { RunEvent } from "../shared/engine/ports/run-events.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { publicBatch } from "./render/batch.ts";
 
-/** How long a command may take, and how long a webhook may take to answer. */
 /** The file descriptor of the run's own stderr. */
 const STDERR = 2;
+/** How long a command may take, and how long a webhook may take to answer. */
 const COMMAND_MILLISECONDS = 60_000;
 const WEBHOOK_MILLISECONDS = 10_000;
 
@@ -143,8 +143,7 @@ export class FailureHooks {
     child.stdin?.end(`${json}\n`);
     return await new Promise((resolve) => {
       const timer = setTimeout(() => {
-        if (isGroup && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-        else child.kill("SIGKILL");
+        killGroup(child, isGroup);
         resolve(`the command did not end within ${limit / 1000} s, and was killed`);
       }, limit);
       const end = (problem: string | undefined) => {
@@ -158,6 +157,16 @@ export class FailureHooks {
         ),
       );
     });
+  }
+}
+
+/** Kills the command with its children. It may just have ended, which is no error. */
+function killGroup(child: ChildProcess, isGroup: boolean): void {
+  try {
+    if (isGroup && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    else child.kill("SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
