@@ -211,7 +211,7 @@ function addOperateCommands(command: Command): void {
     .description("the rows that could not be written and are kept: show them, or send them again")
     .argument("<pipeline>", "its name")
     .option("--retry", "after a fix: send all of them again, in one batch")
-    .option("--limit <n>", "rows at most", positive, 20)
+    .option("--limit <n>", "rows at most (default: 20; all with --json)", positive)
     .addOption(maxConcurrency())
     .addOption(maxAttempts())
     .action(async (pipeline: string, flags) => {

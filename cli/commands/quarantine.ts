@@ -9,8 +9,11 @@ import { openStack, type TargetFlags, withTarget } from "../targets/open.ts";
 import { findPipeline, requireHead, type TargetPipeline } from "../targets/target.ts";
 import { type LocalRunFlags, runLocally } from "./run.ts";
 
+/** Rows that a person is shown by default. A program gets all. */
+const LIMIT = 20;
+
 interface QuarantineFlags extends TargetFlags, LocalRunFlags {
-  readonly limit: number;
+  readonly limit?: number;
   readonly retry?: boolean;
 }
 
@@ -25,13 +28,14 @@ export async function quarantineCommand(name: string, flags: QuarantineFlags): P
     const { quarantinedRows = 0 } = await requireHead(found);
     const store = target.storeOf(found.name);
     if (store === undefined) throw storeUnknown(found.name);
+    const { json, limit = json ? Number.POSITIVE_INFINITY : LIMIT } = flags;
+    const print = json ? printJson : (row: QuarantinedRow) => printLine(describe(row));
     let shown = 0;
     for await (const row of readQuarantine(found.ledger, store, found.name)) {
-      if (shown++ === flags.limit) break;
-      if (flags.json) printJson(row);
-      else if (!printLine(describe(row))) await drained();
+      if (shown++ === limit) break;
+      if (!print(row)) await drained();
     }
-    if (!flags.json) printLine(summary(found.name, quarantinedRows, flags.limit));
+    if (!json) printLine(summary(found.name, quarantinedRows, limit));
     return EXIT.ok;
   });
 }

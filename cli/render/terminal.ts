@@ -68,8 +68,8 @@ export function outputWidth(): number {
 }
 
 /** Prints one line of `--json`. */
-export function printJson(value: unknown): void {
-  printLine(JSON.stringify(value));
+export function printJson(value: unknown): boolean {
+  return printLine(JSON.stringify(value));
 }
 
 /** Resolves when stdout accepts more text. */

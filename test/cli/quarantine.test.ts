@@ -43,7 +43,7 @@ export default pipeline("bad").readStream.format(Source).writeStream.format(Arro
 type JsonRow = Readonly<Record<string, unknown>>;
 
 async function jsonRows(project: Project, ...args: string[]): Promise<readonly JsonRow[]> {
-  const { code, stdout, stderr } = await project.millrace([...args, "--json", "--limit", "100000"]);
+  const { code, stdout, stderr } = await project.millrace([...args, "--json"]);
   expect(code, stderr).toBe(0);
   return stdout
     .split("\n")
@@ -112,6 +112,23 @@ it("A row in quarantine is shown with its file and its values, and is written on
     "no row is in quarantine",
   );
   expect((await jsonRows(project, "cat", "bad")).map(({ id }) => id)).toEqual([1, 3, 2]);
+});
+
+it("A person is shown twenty rows of a large quarantine, a program all of them", async () => {
+  const project = landed();
+  project.write(
+    "landing/many.csv",
+    `id,total\n${Array.from({ length: 40 }, (_, i) => `${i},N/A\n`).join("")}`,
+  );
+  project.write("pipeline.ts", FILES("id bigint, total decimal(12,2)", '.onBadRow("quarantine")'));
+  const { code, stderr } = await project.run();
+  expect(code, stderr).toBe(0);
+
+  const { stdout } = await project.millrace(["quarantine", "bad"]);
+  expect(stdout.match(/ROW_MISMATCH/g)).toHaveLength(20);
+  expect(stdout).toContain("41 rows are in quarantine; all of them: `--limit 41`");
+  expect(await jsonRows(project, "quarantine", "bad")).toHaveLength(41);
+  expect(await jsonRows(project, "quarantine", "bad", "--limit", "3")).toHaveLength(3);
 });
 
 it("Good rows and quarantined rows together are each there once, whenever the run is killed", async () => {
