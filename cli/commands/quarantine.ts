@@ -29,15 +29,28 @@ export async function quarantineCommand(name: string, flags: QuarantineFlags): P
     const store = target.storeOf(found.name);
     if (store === undefined) throw storeUnknown(found.name);
     const { json, limit = json ? Number.POSITIVE_INFINITY : LIMIT } = flags;
-    const print = json ? printJson : (row: QuarantinedRow) => printLine(describe(row));
-    let shown = 0;
-    for await (const row of readQuarantine(found.ledger, store, found.name)) {
-      if (shown++ === limit) break;
-      if (!print(row)) await drained();
-    }
+    const rows = readQuarantine(found.ledger, store, found.name);
+    await printFirst(rows, limit, json ? printJson : printRow);
     if (!json) printLine(summary(found.name, quarantinedRows, limit));
     return EXIT.ok;
   });
+}
+
+/** Prints the first rows, not faster than they are taken. */
+async function printFirst(
+  rows: AsyncIterable<QuarantinedRow>,
+  limit: number,
+  print: (row: QuarantinedRow) => boolean,
+): Promise<void> {
+  let shown = 0;
+  for await (const row of rows) {
+    if (shown++ === limit) return;
+    if (!print(row)) await drained();
+  }
+}
+
+function printRow(row: QuarantinedRow): boolean {
+  return printLine(describe(row));
 }
 
 async function retryQuarantine(name: string, flags: QuarantineFlags): Promise<number> {

@@ -76,7 +76,7 @@ function withCells(
   return { header, rows: rows.map((row) => row.map(changed)) };
 }
 
-/** Returns `2018-01-31T00:00Z` for `2018-01-31T00:00:00.000Z`: the same time in fewer characters. */
+/** Returns `2018-01-31T00:00Z` for `2018-01-31T00:00:00.000Z`: the same time, shorter. */
 function withoutZeros(text: string): string {
   return text.replaceAll(/(\dT\d\d:\d\d)(:\d\d)?\.000Z/g, (_, minute: string, second?: string) =>
     second === undefined || second === ":00" ? `${minute}Z` : `${minute}${second}Z`,
