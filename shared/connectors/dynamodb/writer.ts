@@ -27,6 +27,7 @@ import {
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
 import type { AwsClient } from "../kit/aws-client.ts";
+import { withoutRefused } from "../kit/refused-rows.ts";
 import {
   checkStaged,
   dropAborted,
@@ -96,18 +97,16 @@ export class DynamoDbWriter
     return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
   }
 
-  /**
-   * Converts each row once while it is staged, so that an invalid row fails its task and not the
-   * commit.
-   */
+  /** Leaves out rows that DynamoDB cannot store. Error: `ROW_MISMATCH`. */
   async *#checked(
     batches: AsyncIterable<RecordBatch>,
-    { pipeline }: TaskContext,
+    { pipeline, badRows }: TaskContext,
   ): AsyncGenerator<RecordBatch> {
-    let row = 1;
+    let rows = 0;
     for await (const batch of batches) {
-      for (const item of this.#items.itemsOf(batch, row)) this.#items.checkNotMarker(item, pipeline, row++);
-      yield batch;
+      const refused = this.#items.refusedOf(batch, pipeline, rows);
+      rows += batch.numRows;
+      yield withoutRefused(batch, refused, badRows);
     }
   }
 

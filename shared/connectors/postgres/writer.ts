@@ -21,6 +21,7 @@ import { suggest } from "../../contract/suggest.ts";
 import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import type { Server } from "../kit/postgres/connection.ts";
 import type { Session } from "../kit/postgres/session.ts";
+import { withoutRefused } from "../kit/refused-rows.ts";
 import {
   dropAborted,
   dropStaged,
@@ -35,11 +36,12 @@ import { type BatchesTable, batchesTableOf, makeTable } from "./batches-table.ts
 import { commitStaged } from "./commit.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
+import { nullKeysIn } from "./null-keys.ts";
 import type { ParsedOptions } from "./options.ts";
 import { deleteMatching, lockForOverwrite, PartitionDeleter, type Replaced } from "./replace.ts";
 import { checkColumns, choiceOf, evolved, type SchemaChoice } from "./schema-change.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
-import { refuseZeroCharacters } from "./zero-characters.ts";
+import { zeroCharactersIn } from "./zero-characters.ts";
 
 /** What a writer is made of. */
 export interface PostgresWriterParts {
@@ -107,27 +109,20 @@ export class PostgresWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
+    return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
   }
 
-  /**
-   * Rejects rows that PostgreSQL cannot store, and rows with a null in a key column. SQL treats
-   * nulls as different from each other, so such a row would never be updated.
-   */
-  async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+  /** Leaves out rows that PostgreSQL cannot store. Error: `ROW_MISMATCH`. */
+  async *#checked(
+    batches: AsyncIterable<RecordBatch>,
+    { badRows }: TaskContext,
+  ): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;
     let rows = 0;
     for await (const batch of batches) {
-      refuseZeroCharacters(batch, rows);
+      const refused = new Map([...nullKeysIn(batch, rows, keyColumns), ...zeroCharactersIn(batch, rows)]);
       rows += batch.numRows;
-      const field = keyColumns.find((name) => (batch.getChild(name)?.nullCount ?? 0) > 0);
-      if (field !== undefined) {
-        throw new MillraceError("ROW_MISMATCH", `field "${field}", which is one of keyColumns, is null`, {
-          where: { field },
-          hint: "Leave rows without a key out, or name other key columns.",
-        });
-      }
-      yield batch;
+      yield withoutRefused(batch, refused, badRows);
     }
   }
 

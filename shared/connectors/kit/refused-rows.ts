@@ -1,0 +1,35 @@
+import type { RecordBatch } from "apache-arrow";
+import { valueRowsOf } from "../../arrow/rows.ts";
+import { takeRows } from "../../arrow/take.ts";
+import { type BadRowSink, withBadRowHint } from "../../contract/bad-rows.ts";
+import type { MillraceError } from "../../contract/errors.ts";
+
+/** Why rows of a record batch cannot be stored, by their indexes. */
+export type Refusals = ReadonlyMap<number, MillraceError>;
+
+/**
+ * Returns the record batch without the rows that the sink cannot store, which go to `badRows`.
+ * Throws the error of the first one if there is no `badRows`.
+ */
+export function withoutRefused(
+  batch: RecordBatch,
+  refusals: Refusals,
+  badRows: BadRowSink | undefined,
+): RecordBatch {
+  if (refusals.size === 0) return batch;
+  for (const [index, error] of refusals) {
+    if (badRows === undefined) throw withBadRowHint(error);
+    badRows.add(error, { row: valuesAt(batch, index) });
+  }
+  const all = Int32Array.from({ length: batch.numRows }, (_, index) => index);
+  return takeRows(
+    batch,
+    all.filter((index) => !refusals.has(index)),
+  );
+}
+
+/** Returns one row as it is kept in the quarantine. */
+export function valuesAt(batch: RecordBatch, index: number): unknown {
+  const [row] = valueRowsOf(batch.slice(index, index + 1));
+  return row;
+}
