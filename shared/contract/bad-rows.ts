@@ -83,9 +83,11 @@ export class BadRow {
   }
 }
 
-/** Errors of rows that a task can leave out. */
+/** Errors of rows that can be left out, if they name a row. */
 const OF_A_ROW: ReadonlySet<string> = new Set<ErrorCode>([
+  "DYNAMODB_FAILED",
   "FILE_MALFORMED",
+  "POSTGRES_FAILED",
   "RECORD_NOT_JSON",
   "ROW_MISMATCH",
   "ROW_NOT_A_ROW",

@@ -1,4 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import { type RefusedRowSink, type RefusedRows, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
@@ -9,6 +10,7 @@ import {
   type NewestBatchContext,
   type SupportsCommitLookup,
   type SupportsNewestBatch,
+  type SupportsRefusedRows,
   type SupportsStagedFiles,
   type SupportsTargetCheck,
   type SupportsTargetName,
@@ -20,6 +22,7 @@ import {
 import { suggest } from "../../contract/suggest.ts";
 import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import type { Server } from "../kit/postgres/connection.ts";
+import { isOfRows } from "../kit/postgres/errors.ts";
 import type { Session } from "../kit/postgres/session.ts";
 import { withoutRefused } from "../kit/refused-rows.ts";
 import {
@@ -33,6 +36,7 @@ import {
 } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { type BatchesTable, batchesTableOf, makeTable } from "./batches-table.ts";
+import { CarefulLoader } from "./careful-load.ts";
 import { commitStaged } from "./commit.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
@@ -54,6 +58,14 @@ export interface PostgresWriterParts {
   readonly runtime: Runtime;
 }
 
+/** Lets the commit fail at the first row that is refused. */
+const FAIL_AT_FIRST: RefusedRowSink = {
+  add(error) {
+    throw withBadRowHint(error);
+  },
+  finish: async () => undefined,
+};
+
 /**
  * Stages the Arrow files of each task. The commit loads all of them into the table and records the
  * batch, in one transaction.
@@ -65,6 +77,7 @@ export class PostgresWriter
     SupportsStagedFiles<StagedRows>,
     SupportsCommitLookup,
     SupportsNewestBatch,
+    SupportsRefusedRows,
     SupportsTargetCheck,
     SupportsTargetName,
     SupportsVacuum,
@@ -142,13 +155,42 @@ export class PostgresWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
+    const refused = batch.newRefusedRows?.();
+    try {
+      await this.#commit(messages, batch, refused);
+    } catch (error) {
+      if (refused !== undefined || !MillraceError.is(error) || !isOfRows(error)) throw error;
+      // Nothing was written. The second try ends at the first such row, and its error names it.
+      await this.#commit(messages, batch, FAIL_AT_FIRST);
+    }
+  }
+
+  /** Loads the staged rows, without those that go to `refused` if it is given. */
+  async #commit(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+    refused: RefusedRowSink | undefined,
+  ): Promise<void> {
     await commitStaged(this.#server, this.#batches, messages, batch, async (session) => {
       const table = await this.#makeTable(session);
       await this.#deleteReplaced(session, table, messages, batch);
-      const loader = new Loader(session, table, this.#schema, this.#keyColumns);
-      for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
+      const staged = readStaged(messages, batch);
+      if (refused === undefined) {
+        const loader = new Loader(session, table, this.#schema, this.#keyColumns);
+        for await (const { batch: rows } of staged) await loader.add(rows);
+        await loader.flush();
+        return;
+      }
+      const loader = new CarefulLoader(session, table, this.#schema, this.#keyColumns, refused);
+      for await (const { partition, batch: rows } of staged) await loader.add(partition, rows);
       await loader.flush();
+      const kept = await refused.finish();
+      if (kept !== undefined) await this.#batches.recordRefused(session, batch, kept);
     });
+  }
+
+  async refusedRows(_batchId: number, batch: BatchContext): Promise<RefusedRows | undefined> {
+    return await this.#server.use((session) => this.#batches.refused(session, batch));
   }
 
   /** Deletes the rows that the batch replaces. */

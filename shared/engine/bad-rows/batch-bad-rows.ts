@@ -24,7 +24,8 @@ export async function badRowsOfBatch(
   return [...(before ?? []), ...badRowsOfTasks(tasks)];
 }
 
-function rowsOf(bad: readonly TaskBadRows[]): number {
+/** Returns the number of bad rows. */
+export function rowsOfAll(bad: readonly TaskBadRows[]): number {
   return bad.reduce((sum, { rows }) => sum + rows, 0);
 }
 
@@ -35,7 +36,7 @@ export function tooManyOf(
   batch: Batch,
 ): MillraceError | undefined {
   const max = policy?.max;
-  if (max === undefined || batch.isRetry || rowsOf(bad) <= max) return undefined;
+  if (max === undefined || batch.isRetry || rowsOfAll(bad) <= max) return undefined;
   return tooManyBadRows(max).with({ where: batchLocation(batch) });
 }
 
@@ -48,7 +49,7 @@ export async function recordBadRows(
   { batchId }: Batch,
   bad: readonly TaskBadRows[],
 ): Promise<Pick<BatchProgress, "bad">> {
-  const rows = rowsOf(bad);
+  const rows = rowsOfAll(bad);
   if (rows === 0) return {};
   const kept = bad.flatMap(({ prefix, files = 0 }) =>
     prefix === undefined ? [] : Array.from({ length: files }, (_, file) => badRowsKey(prefix, file)),

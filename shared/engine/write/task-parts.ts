@@ -1,10 +1,10 @@
 import { LeftOutFields } from "../../arrow/left-out.ts";
 import { onAbort } from "../../contract/abort.ts";
-import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import { quarantineFolder } from "../bad-rows/files.ts";
+import { policyOf } from "../bad-rows/refused-rows.ts";
 import { SinkBadRows } from "../bad-rows/sink-rows.ts";
 import { BadRowCollector } from "../bad-rows/task-bad-rows.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
@@ -81,10 +81,8 @@ function badRowsOf(
   { isRetry }: PlannedTask,
   where: ErrorLocation,
 ): BadRowCollector | undefined {
-  // A row that was kept is not lost because it fails again, and does not hold up the pipeline.
-  const policy: BadRowPolicy | undefined =
-    isRetry === true ? { policy: "quarantine" } : sessions.pipeline.badRows;
-  if (policy === undefined || policy.policy === "fail") return undefined;
+  const policy = policyOf(sessions.pipeline, isRetry);
+  if (policy === undefined) return undefined;
   const prefix = `${quarantineFolder(request.run.batchId)}${ports.runtime.newId()}`;
   return new BadRowCollector(policy, { store: ports.store, prefix, where });
 }
