@@ -1,11 +1,19 @@
 import type { RecordBatch } from "apache-arrow";
 import { valueRowsOf } from "../../arrow/rows.ts";
 import { takeRows } from "../../arrow/take.ts";
-import { type BadRowSink, withBadRowHint } from "../../contract/bad-rows.ts";
+import { type BadRowSink, type RefusedRowSink, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { MillraceError } from "../../contract/errors.ts";
 
 /** Why rows of a record batch cannot be stored, by their indexes. */
 export type Refusals = ReadonlyMap<number, MillraceError>;
+
+/** Lets a commit fail at the first row that is refused. */
+export const FAIL_AT_FIRST: RefusedRowSink = {
+  add(error) {
+    throw withBadRowHint(error);
+  },
+  finish: async () => undefined,
+};
 
 /**
  * Returns the record batch without the rows that the sink cannot store, which go to `badRows`.

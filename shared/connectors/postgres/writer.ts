@@ -1,5 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
-import { type RefusedRowSink, type RefusedRows, withBadRowHint } from "../../contract/bad-rows.ts";
+import type { RefusedRowSink, RefusedRows } from "../../contract/bad-rows.ts";
 import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
@@ -24,7 +24,7 @@ import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import type { Server } from "../kit/postgres/connection.ts";
 import { isOfRows } from "../kit/postgres/errors.ts";
 import type { Session } from "../kit/postgres/session.ts";
-import { withoutRefused } from "../kit/refused-rows.ts";
+import { FAIL_AT_FIRST, withoutRefused } from "../kit/refused-rows.ts";
 import {
   dropAborted,
   dropStaged,
@@ -57,14 +57,6 @@ export interface PostgresWriterParts {
   readonly server: Server;
   readonly runtime: Runtime;
 }
-
-/** Lets the commit fail at the first row that is refused. */
-const FAIL_AT_FIRST: RefusedRowSink = {
-  add(error) {
-    throw withBadRowHint(error);
-  },
-  finish: async () => undefined,
-};
 
 /**
  * Stages the Arrow files of each task. The commit loads all of them into the table and records the
