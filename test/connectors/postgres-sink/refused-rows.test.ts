@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Row } from "../../../shared/contract/stream-reader.ts";
 import { decodeContent } from "../../../shared/engine/bad-rows/content.ts";
 import type { QuarantinedRow } from "../../../shared/engine/bad-rows/quarantine.ts";
+import { vacuumQuarantine } from "../../../shared/engine/bad-rows/vacuum-quarantine.ts";
+import type { Ports } from "../../../shared/engine/ports/runtime.ts";
 import { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
 import type { PipelineRun } from "../../../shared/testing/run-pipeline.ts";
 import type { PostgresServer } from "../../postgres/databases.ts";
@@ -217,5 +219,30 @@ describe("a run that is killed between the commit of the sink and that of the le
     expect(keptIds(await copy.run())).toEqual(NEGATIVE);
     expect(await copy.progress()).toEqual({ rows: 1, bad: undefined });
     expect(await copy.db.query("SELECT batch_id, refused FROM millrace_batches")).toEqual([["1", null]]);
+  });
+
+  it("A vacuum removes what a failed try has staged, and nothing that a batch names or may name", async () => {
+    const copy = await refusing(CHECKED, [], "quarantine");
+    const { db } = copy;
+    const { state, store } = await copy.run();
+    const staged = async () => (await Array.fromAsync(store.list("quarantine/"))).map(({ key }) => key);
+    const vacuum = () =>
+      vacuumQuarantine({ ledger: state.ledger, store } as Ports, copy.definition.name, {
+        cutOff: Number.POSITIVE_INFINITY,
+        dryRun: false,
+      });
+    copy.source.rows = THOUSAND;
+    // The try of the commit stages the refused rows, and fails at the end of its transaction.
+    await db.query(`CREATE TABLE known (id bigint PRIMARY KEY);
+      ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES known DEFERRABLE INITIALLY DEFERRED`);
+    await expect(copy.run()).rejects.toMatchObject({ code: "POSTGRES_FAILED" });
+    const failed = await staged();
+    expect(failed).toEqual([expect.stringMatching(/^quarantine\/0{12}\/refused-1-.*\.jsonl$/)]);
+    expect((await vacuum()).files).toBe(0);
+    await db.query("ALTER TABLE t DROP CONSTRAINT t_id_fkey");
+    expect(keptIds(await copy.run())).toEqual(NEGATIVE);
+    expect((await vacuum()).files).toBe(1);
+    expect(await staged()).not.toContain(failed[0]);
+    expect(keptIds(await copy.run())).toEqual(NEGATIVE);
   });
 });
