@@ -99,7 +99,8 @@ describe("kill -9", () => {
     }
     const { code, stderr } = await millrace(["run", COPY, "--home", home], env);
     expect(code, stderr).toBe(0);
-    const kept = await millrace(["quarantine", COPY, "--json", "--home", home], env);
+    const kept = await millrace(["quarantine", "append", "--json", "--limit", "1000", "--home", home], env);
+    expect(kept.code, kept.stderr).toBe(0);
     const rows = kept.stdout
       .trim()
       .split("\n")
