@@ -107,20 +107,11 @@ export class DynamoDbWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
-  }
-
-  /** Leaves out rows that DynamoDB cannot store. Error: `ROW_MISMATCH`. */
-  async *#checked(
-    batches: AsyncIterable<RecordBatch>,
-    { pipeline, badRows }: TaskContext,
-  ): AsyncGenerator<RecordBatch> {
-    let rows = 0;
-    for await (const batch of batches) {
-      const refused = this.#items.refusedOf(batch, pipeline, rows);
-      rows += batch.numRows;
-      yield withoutRefused(batch, refused, badRows);
-    }
+    const { pipeline } = task;
+    const rows = withoutRefused(batches, task, (batch, before) =>
+      this.#items.refusedOf(batch, pipeline, before),
+    );
+    return await stageRows(this.#schema, rows, task, this.#runtime.newId());
   }
 
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {

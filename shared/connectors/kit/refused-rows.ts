@@ -2,6 +2,7 @@ import type { RecordBatch } from "apache-arrow";
 import { valueRowsOf } from "../../arrow/rows.ts";
 import { takeRows } from "../../arrow/take.ts";
 import { type BadRowSink, type RefusedRowSink, withBadRowHint } from "../../contract/bad-rows.ts";
+import type { TaskContext } from "../../contract/context.ts";
 import type { MillraceError } from "../../contract/errors.ts";
 
 /** Why rows of a record batch cannot be stored, by their indexes. */
@@ -16,15 +17,24 @@ export const FAIL_AT_FIRST: RefusedRowSink = {
 };
 
 /**
- * Returns the record batch without the rows that the sink cannot store, which go to `badRows`.
- * Throws the error of the first one if there is no `badRows`.
+ * Yields the rows of a task without those that the sink cannot store, which go to the task's
+ * `badRows`. `refusalsOf` gets the number of rows before the record batch. Throws the error of the
+ * first such row if the task has no `badRows`.
  */
-export function withoutRefused(
-  batch: RecordBatch,
-  refusals: Refusals,
-  badRows: BadRowSink | undefined,
-): RecordBatch {
-  if (refusals.size === 0) return batch;
+export async function* withoutRefused(
+  batches: AsyncIterable<RecordBatch>,
+  { badRows }: TaskContext,
+  refusalsOf: (batch: RecordBatch, before: number) => Refusals,
+): AsyncGenerator<RecordBatch> {
+  let rows = 0;
+  for await (const batch of batches) {
+    const refusals = refusalsOf(batch, rows);
+    rows += batch.numRows;
+    yield refusals.size === 0 ? batch : leftOf(batch, refusals, badRows);
+  }
+}
+
+function leftOf(batch: RecordBatch, refusals: Refusals, badRows: BadRowSink | undefined): RecordBatch {
   for (const [index, error] of refusals) {
     if (badRows === undefined) throw withBadRowHint(error);
     badRows.add(error, { row: valuesAt(batch, index) });

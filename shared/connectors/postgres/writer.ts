@@ -114,21 +114,14 @@ export class PostgresWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
-  }
-
-  /** Leaves out rows that PostgreSQL cannot store. Error: `ROW_MISMATCH`. */
-  async *#checked(
-    batches: AsyncIterable<RecordBatch>,
-    { badRows }: TaskContext,
-  ): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;
-    let rows = 0;
-    for await (const batch of batches) {
-      const refused = new Map([...nullKeysIn(batch, rows, keyColumns), ...zeroCharactersIn(batch, rows)]);
-      rows += batch.numRows;
-      yield withoutRefused(batch, refused, badRows);
-    }
+    const rows = withoutRefused(
+      batches,
+      task,
+      (batch, before) =>
+        new Map([...nullKeysIn(batch, before, keyColumns), ...zeroCharactersIn(batch, before)]),
+    );
+    return await stageRows(this.#schema, rows, task, this.#runtime.newId());
   }
 
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
