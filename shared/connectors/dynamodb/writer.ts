@@ -114,6 +114,11 @@ export class DynamoDbWriter
     return await stageRows(this.#schema, rows, task, this.#runtime.newId());
   }
 
+  async refusedRows(_batchId: number, batch: BatchContext): Promise<RefusedRows | undefined> {
+    const read = await this.#marker.read(batch.pipeline);
+    return isCommitted(batch, newestOf(read, batch.follows)) ? read?.refused : undefined;
+  }
+
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
     await dropStaged([message], task);
   }
@@ -178,11 +183,6 @@ export class DynamoDbWriter
 
   async newestBatch({ pipeline, follows }: NewestBatchContext): Promise<CommittedBatch | undefined> {
     return newestOf(await this.#marker.read(pipeline), follows);
-  }
-
-  async refusedRows(_batchId: number, batch: BatchContext): Promise<RefusedRows | undefined> {
-    const read = await this.#marker.read(batch.pipeline);
-    return isCommitted(batch, newestOf(read, batch.follows)) ? read?.refused : undefined;
   }
 
   /** Returns the name or ARN of the table. */
