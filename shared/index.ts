@@ -3,9 +3,12 @@ export type { BackfillOf, BackfillRange } from "./contract/backfill.ts";
 export {
   type BadContent,
   BadRow,
+  type BadRowContent,
   type BadRowPolicy,
   type BadRowSink,
   type OnBadRow,
+  type RefusedRowSink,
+  type RefusedRows,
 } from "./contract/bad-rows.ts";
 export type { BatchIdentity, CommittedBatch } from "./contract/batch-identity.ts";
 export { DataSourceReader } from "./contract/batch-reader.ts";
@@ -144,6 +147,7 @@ export {
   type SupportsCommitLookup,
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
+  type SupportsRefusedRows,
   type SupportsStagedFiles,
   type SupportsTargetCheck,
   type SupportsTargetName,

@@ -8,9 +8,6 @@ import type { LeftOutFields } from "./left-out.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
-/** Takes a row that does not fit, so that the others go on. `error.where.row` has its number. */
-export type OnMisfit = (error: MillraceError, row: unknown) => void;
-
 /**
  * Converts what a reader yields into Arrow record batches of `schema`. Rows are collected into
  * batches; record batches and tables are passed on after a check of their schema. Rows that do not
@@ -72,7 +69,6 @@ class BatchCollector {
   readonly #rows: RowCollector;
   readonly #leftOut: LeftOutFields | undefined;
   readonly #names: ReadonlySet<string>;
-  readonly #onMisfit: OnMisfit | undefined;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
@@ -101,11 +97,7 @@ class BatchCollector {
   }
 
   #addRow(row: unknown): void {
-    if (this.#onMisfit === undefined) this.#rows.append(row);
-    else {
-      const error = this.#rows.tryAppend(row);
-      if (error !== undefined) this.#onMisfit(error, row);
-    }
+    this.#rows.append(row);
     if (typeof row === "object" && row !== null && !Array.isArray(row)) this.#leftOut?.look(row, this.#names);
     if (this.#rows.isFull) this.flush();
   }

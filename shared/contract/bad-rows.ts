@@ -15,16 +15,47 @@ export interface BadRowPolicy {
   readonly max?: number;
 }
 
-/**
- * The content of a bad row: the row, as a reader yielded it, or what it was to be read from, such
- * as the text of a line.
- */
-export type BadContent = { readonly row: unknown; readonly stepsBefore?: number } | { readonly raw: unknown };
+/** A bad row, and how far it had come in the pipeline. */
+export interface BadRowContent {
+  /** The row, as a reader yielded it or as the steps made it. */
+  readonly row: unknown;
+  /** Number of steps that the row had passed. Absent for a row of the source. */
+  readonly stepsBefore?: number;
+  /** True for a row that had passed all steps, and that the sink refused. */
+  readonly afterSteps?: boolean;
+}
 
-/** Takes the rows of a task that cannot be written. */
+/**
+ * The content of a bad row: the row, or what it was to be read from, such as the text of a line.
+ */
+export type BadContent = BadRowContent | { readonly raw: unknown };
+
+/** Takes rows that cannot be written. */
 export interface BadRowSink {
   /** Takes a row. Throws if the batch has too many of them. */
   add(error: MillraceError, content: BadContent): void;
+}
+
+/**
+ * What a sink keeps of the rows that it refused in a commit, in one step with the rows that it
+ * took. JSON.
+ */
+export type RefusedRows = {
+  /** Number of refused rows. */
+  readonly rows: number;
+  /** Where the keys of the files begin that hold them. Absent if the rows were dropped. */
+  readonly prefix?: string;
+  /** Number of these files. */
+  readonly files?: number;
+};
+
+/** Takes the rows that a sink refuses in one try of a commit. */
+export interface RefusedRowSink extends BadRowSink {
+  /**
+   * Stores the rows, and returns what the sink must keep; `undefined` if it refused none. Call it
+   * before the commit takes effect.
+   */
+  finish(): Promise<RefusedRows | undefined>;
 }
 
 /**
@@ -52,9 +83,11 @@ export class BadRow {
   }
 }
 
-/** Errors of rows that a task can leave out. */
+/** Errors of rows that can be left out, if they name a row. */
 const OF_A_ROW: ReadonlySet<string> = new Set<ErrorCode>([
+  "DYNAMODB_FAILED",
   "FILE_MALFORMED",
+  "POSTGRES_FAILED",
   "RECORD_NOT_JSON",
   "ROW_MISMATCH",
   "ROW_NOT_A_ROW",

@@ -1,4 +1,4 @@
-import type { BadRowSink } from "./bad-rows.ts";
+import type { BadRowSink, RefusedRowSink } from "./bad-rows.ts";
 import type { BatchIdentity } from "./batch-identity.ts";
 import type { JsonValue } from "./json.ts";
 import type { ObjectStore, StoreAccess } from "./object-store.ts";
@@ -113,6 +113,12 @@ export interface BatchContext extends SinkContext {
    * attempt.
    */
   readonly plannedAt: number;
+  /**
+   * Returns what takes the rows that `commit` leaves out because the target refuses them. Each try
+   * of a commit needs its own. Absent if such a row fails the batch, or if the writer has no
+   * `refusedRows`.
+   */
+  newRefusedRows?(): RefusedRowSink;
 }
 
 /** What `write` and `read` receive about their task. (Spark: `TaskContext`.) */
@@ -140,7 +146,8 @@ export interface TaskContext extends SinkContext {
   leftOut?(names: readonly string[], rows: number): void;
   /**
    * Takes rows that cannot be written, if the pipeline lets a task leave them out. A reader that
-   * yields rows need not use it: it yields a `BadRow`.
+   * yields rows need not use it: it yields a `BadRow`. A writer gives it what the sink would
+   * refuse, and does not stage it.
    */
   readonly badRows?: BadRowSink;
 }

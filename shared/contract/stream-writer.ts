@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import type { RefusedRows } from "./bad-rows.ts";
 import type { BatchIdentity, CommittedBatch } from "./batch-identity.ts";
 import type { BatchContext, SinkContext, TaskContext } from "./context.ts";
 import type { JsonValue } from "./json.ts";
@@ -106,6 +107,19 @@ export interface SupportsCommitLookup {
    * asks again.
    */
   hasCommitted(batchId: number, batch: BatchContext): Awaitable<boolean>;
+}
+
+/**
+ * A writer whose commit can leave out rows that the target refuses: it gives them to
+ * `batch.newRefusedRows()`, and keeps what `finish` returns in one step with the rows that it
+ * writes.
+ */
+export interface SupportsRefusedRows {
+  /**
+   * Returns what the sink keeps of the rows that it refused of this batch, which is committed:
+   * perhaps by a process that was killed before it could tell.
+   */
+  refusedRows(batchId: number, batch: BatchContext): Awaitable<RefusedRows | undefined>;
 }
 
 /** What `newestBatch` receives. */

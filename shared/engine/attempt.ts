@@ -87,16 +87,17 @@ function countsOf(tasks: readonly Task[]): Readonly<Record<string, number>> {
   return sums;
 }
 
-/** Returns the figures of an attempt that ends. */
+/** Returns the figures of an attempt that ends. `refused` rows of the tasks are not in the sink. */
 export function outcomeOf(
   ports: Ports,
   tasks: readonly Task[],
   further: Omit<BatchProgress, "rows" | "bytes"> = {},
+  refused = 0,
 ): Pick<Outcome, "progress" | "now"> {
   return {
     progress: {
       ...further,
-      rows: sumOf(tasks, "rows"),
+      rows: sumOf(tasks, "rows") - refused,
       bytes: sumOf(tasks, "bytes"),
     },
     now: ports.runtime.now(),

@@ -12,7 +12,8 @@ import {
   writersOf,
   writtenBy,
 } from "./attempt.ts";
-import { badRowsOfTasks, recordBadRows, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
+import { badRowsOfTasks, recordBadRows, rowsOfAll, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
+import { refusedBySink, takerOfRefused } from "./bad-rows/refused-rows.ts";
 import { schemaOf, schemaOrCurrent, sourceSchemaOf } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
@@ -70,8 +71,8 @@ interface Finalizer {
   readonly watch: CallWatch;
   /** Why tasks are missing, if the caller knows it. */
   readonly taskFailure: ErrorRecord | undefined;
-  /** True if the batch was already committed when this call began: it is a late retry. */
-  readonly isLate: boolean;
+  /** The state of the batch when this call began. */
+  readonly began: BatchState;
 }
 
 /** The attempt as the ledger has it, and the error of the sink's `commit`, if there was one. */
@@ -132,7 +133,7 @@ export async function finalize(
     fence,
     watch: new CallWatch(ports.runtime, watching),
     taskFailure,
-    isLate: batch.state === "committed",
+    began: batch.state,
   };
   for (;;) {
     const result = await runStep(finalizer, attempt);
@@ -219,17 +220,19 @@ async function isInSink(
 async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnType<Step> {
   const { batch, tasks } = attempt;
   const { sessions, ports, run } = finalizer;
-  const { call, problem } = await prepareCommit(finalizer, attempt);
+  const { call, problem, readers } = await prepareCommit(finalizer, attempt);
   const outcome =
     problem === undefined ? await commitOrCollectItems(ports, call) : await outcomeAfter(problem, call);
   let failure = outcome.failure;
   if (failure === undefined) {
     const reported = await reportMetrics(call.write, attempt);
     const trigger = triggerProgressOf(sessions, ports.runtime.now(), run);
-    const readers = await readersOf(ports, run, batch, tasks);
-    const bad = await recordBadRows(ports, batch, badRowsOfTasks(readers, tasks));
-    const read = rowsReadOf(sessions, readers);
-    const figures = outcomeOf(ports, tasks, { ...trigger, ...reported.shown, ...read, ...bad });
+    const isOwn = problem === undefined && finalizer.began === "planned";
+    const isInSink = (outcome.sinkItems ?? []).length === 0;
+    const refused = isInSink ? await refusedBySink(ports, call, isOwn) : [];
+    const left = await recordBadRows(ports, batch, [...badRowsOfTasks(readers, tasks), ...refused]);
+    const further = { ...trigger, ...reported.shown, ...rowsReadOf(sessions, readers), ...left };
+    const figures = outcomeOf(ports, tasks, further, rowsOfAll(refused));
     try {
       const committed = await finish(finalizer, batch, { ...figures, ...outcome, to: "committed" });
       return { next: { tasks, batch: committed, ...optional("unreported", reported.error) } };
@@ -309,8 +312,9 @@ async function acknowledgeToSource(
   finalizer: Finalizer,
   { batch, unreported }: AttemptState,
 ): ReturnType<Step> {
-  const { sessions, ports, fence, isLate, watch } = finalizer;
+  const { sessions, ports, fence, began, watch } = finalizer;
   const ended = { batch, ...optional("unreported", unreported) };
+  const isLate = began === "committed";
   // A late retry must not acknowledge an offset that the source has already moved past.
   if (isLate && !(await isUnacknowledged(ports, fence, batch))) return { end: ended };
   try {
@@ -342,18 +346,28 @@ async function isUnacknowledged(ports: Ports, fence: Fence, { batchId }: Batch):
 async function prepareCommit(
   finalizer: Finalizer,
   attempt: AttemptState,
-): Promise<{ readonly call: CommitCall; readonly problem?: MillraceError }> {
-  const { sessions, run, watch } = finalizer;
+): Promise<{
+  readonly call: CommitCall;
+  readonly problem?: MillraceError;
+  readonly readers: readonly Task[];
+}> {
+  const { sessions, ports, run, watch } = finalizer;
   const { batch, tasks } = attempt;
   const write = attempt.write ?? (await writeOf(finalizer, batch));
   const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, write));
   const written = writtenBy(tasks);
-  const call = { batch, write, messages, written, context: sessions.sink.batchContext(batch, run), watch };
+  const readers = await readersOf(ports, run, batch, tasks);
+  const bad = badRowsOfTasks(readers, tasks);
+  const context = {
+    ...sessions.sink.batchContext(batch, run),
+    ...takerOfRefused(sessions.pipeline, ports, batch, write.asked, bad),
+  };
+  const call = { batch, write, messages, written, context, watch };
   const missing = tasks.length === batch.tasks ? lossOf(lost) : missingTasks(batch, tasks);
   // The write of a later process has not heard of the messages yet.
   const isNew = attempt.write === undefined && missing === undefined;
   const problem = isNew ? await tellWrite(finalizer, attempt, write, { messages, lost }) : missing;
-  return { call, ...optional("problem", problem) };
+  return { call, readers, ...optional("problem", problem) };
 }
 
 /** Creates the write for the commit of a batch. Throws `PARTITIONS_MISSING`. */

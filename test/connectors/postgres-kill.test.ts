@@ -83,6 +83,36 @@ describe("kill -9", () => {
     expect(filesBelow(home).filter((file) => file.includes("staging"))).toEqual([]);
   });
 
+  it("A row that the table refuses is in the quarantine once, whenever runs are killed", {
+    timeout: 180_000,
+  }, async () => {
+    const db = await changes(1500);
+    await db.query("CREATE TABLE copies (seq bigint CHECK (seq % 50 <> 7), id int, word text)");
+    const home = temporaryFolder();
+    const env = { ...db.env, COPY_ON_BAD_ROW: "quarantine" };
+    for (let kill = 0; kill < 6; kill++) {
+      const running = startMillrace(["run", COPY, "--home", home], env);
+      await expect.poll(() => running.stderr(), { timeout: 30_000 }).toContain("batch");
+      await setTimeout(Math.random() * 400);
+      killTree(running.process);
+      await running.ended;
+    }
+    const { code, stderr } = await millrace(["run", COPY, "--home", home], env);
+    expect(code, stderr).toBe(0);
+    const kept = await millrace(["quarantine", "append", "--json", "--limit", "1000", "--home", home], env);
+    expect(kept.code, kept.stderr).toBe(0);
+    const rows = kept.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { row: { seq: unknown } });
+    expect(rows.map(({ row }) => Object.values(row.seq as object)[0] as string)).toEqual(
+      Array.from({ length: 30 }, (_, i) => String(i * 50 + 7)),
+    );
+    expect(await db.query("SELECT seq FROM copies ORDER BY seq")).toEqual(
+      await db.query("SELECT seq FROM changes WHERE seq % 50 <> 7 ORDER BY seq"),
+    );
+  });
+
   it("A run that is killed in the middle of a commit writes nothing, and the next run writes the batch", async () => {
     const db = await changes(50);
     const home = temporaryFolder();

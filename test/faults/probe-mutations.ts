@@ -140,4 +140,30 @@ export const PROBE_MUTATIONS: readonly Mutation[] = [
     shows: "a dead run is taken for one that lives",
     edits: [{ file: "local/owner-lock.ts", find: "const PROBES = 5;", replace: "const PROBES = 1;" }],
   },
+  {
+    rule: "mistake",
+    what: "refused rows are recorded only by the run that commits",
+    caughtBy: "a kill after a commit that left a row out",
+    shows: "a row is neither in the sink nor in the quarantine once",
+    edits: [
+      {
+        file: "shared/engine/finalize.ts",
+        find: "const isInSink = (outcome.sinkItems ?? []).length === 0;",
+        replace: "const isInSink = isOwn;",
+      },
+    ],
+  },
+  {
+    rule: "mistake",
+    what: "refused rows count as written",
+    caughtBy: "a kill after a commit that left a row out",
+    shows: "the batch counts rows that the sink refused",
+    edits: [
+      {
+        file: "shared/engine/finalize.ts",
+        find: "outcomeOf(ports, tasks, further, rowsOfAll(refused))",
+        replace: "outcomeOf(ports, tasks, further)",
+      },
+    ],
+  },
 ];

@@ -19,6 +19,7 @@ import { SqliteConnection } from "../../shared/platform/embedded/sqlite-connecti
 import { MemoryLedger } from "../exhaustive/memory-ledger.ts";
 import { pausesOfBatches } from "./pause-probe.ts";
 import { runAfterPowerLoss, storeAfterPowerLoss } from "./power-loss.ts";
+import { refusedRows } from "./refused-probe.ts";
 import { memoryChanges, memoryRows } from "./row-level-probes.ts";
 
 /** Longer than anything that a probe waits for takes, even on a busy machine. */
@@ -40,6 +41,7 @@ export const PROBES = {
   "changes of rows in memory": memoryRows,
   "late changes in memory": memoryChanges,
   "a batch that fails again and again": pausesOfBatches,
+  "a kill after a commit that left a row out": refusedRows,
 } as const satisfies Readonly<Record<string, () => Promise<readonly string[]>>>;
 
 export type ProbeName = keyof typeof PROBES;

@@ -7,6 +7,7 @@ import { MillraceError } from "../../contract/errors.ts";
 import type { NamedRow } from "../../contract/stream-reader.ts";
 import { suggest } from "../../contract/suggest.ts";
 import { sha256 } from "../kit/sha256.ts";
+import { ITEM_BYTES, itemBytes, PARTITION_KEY_BYTES, SORT_KEY_BYTES, valueBytes } from "./item-size.ts";
 import type { ParsedOptions } from "./options.ts";
 
 /**
@@ -58,6 +59,40 @@ export class ItemMaker {
   *itemsOf(batch: RecordBatch, firstRow: number): Generator<Item> {
     let row = firstRow;
     for (const values of rowsOf(batch)) yield this.itemOf(values, row++);
+  }
+
+  /**
+   * Returns an error for each row that DynamoDB cannot store: those of `itemOf`, and those of its
+   * size. `before` is the number of rows of the task before this batch. Error: `ROW_MISMATCH`.
+   */
+  refusedOf(batch: RecordBatch, pipeline: string, before: number): Map<number, MillraceError> {
+    const refused = new Map<number, MillraceError>();
+    let index = 0;
+    for (const values of rowsOf(batch)) {
+      try {
+        const item = this.itemOf(values, before + index + 1);
+        this.#checkSize(item, before + index + 1);
+        this.checkNotMarker(item, pipeline, before + index + 1);
+      } catch (error) {
+        if (!MillraceError.is(error) || error.code !== "ROW_MISMATCH") throw error;
+        refused.set(index, error);
+      }
+      index++;
+    }
+    return refused;
+  }
+
+  #checkSize(item: Item, row: number): void {
+    for (const [i, key] of this.#keys.entries()) {
+      const [most, size] = [i === 0 ? PARTITION_KEY_BYTES : SORT_KEY_BYTES, valueBytes(item[key])];
+      if (size > most) throw mismatch(key, row, `expected a key of at most ${most} bytes, found ${size}`);
+    }
+    const size = itemBytes(item);
+    if (size <= ITEM_BYTES) return;
+    throw new MillraceError("ROW_MISMATCH", `row ${row}: expected at most 400 KB, found ${size} bytes`, {
+      where: { row },
+      hint: "DynamoDB cannot keep a larger item: keep large values in another store, or leave the row out.",
+    });
   }
 
   /** Returns the item of one row. Errors as those of `itemsOf`. */

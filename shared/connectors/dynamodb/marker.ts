@@ -6,6 +6,7 @@ import {
   PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { type DynamoDbCondition, type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
+import type { RefusedRows } from "../../contract/bad-rows.ts";
 import {
   type BatchIdentity,
   type CommittedBatch,
@@ -21,8 +22,8 @@ import { newerFormat } from "../kit/newer-format.ts";
 import type { Item, ItemMaker } from "./items.ts";
 import type { ParsedOptions } from "./options.ts";
 
-/** Version of the marker's form. */
-const FORMAT = 1;
+/** Version of the marker's form. Version 2 may have `refused`; without it, version 1 is written. */
+const FORMAT = 2;
 
 /** An attempt of a batch whose items are being put one by one. */
 export interface Claim extends BatchIdentity {
@@ -38,6 +39,8 @@ export interface Marker {
   readonly sequence: number;
   /** The newest batch whose items are all in the table. */
   readonly last?: CommittedBatch;
+  /** The rows of that batch that were refused. */
+  readonly refused?: RefusedRows;
   /** The batch whose items are being put, if it is not complete. */
   readonly next?: Claim;
 }
@@ -141,9 +144,9 @@ export class MarkerItem {
   }
 }
 
-function formatMarker(pipeline: string, { sequence, last, next }: Marker): Item {
+function formatMarker(pipeline: string, { sequence, last, refused, next }: Marker): Item {
   return {
-    format: { N: String(FORMAT) },
+    format: { N: String(refused === undefined ? 1 : FORMAT) },
     pipeline: { S: pipeline },
     sequence: { N: String(sequence) },
     ...(last === undefined
@@ -157,6 +160,7 @@ function formatMarker(pipeline: string, { sequence, last, next }: Marker): Item 
             },
           },
         }),
+    ...(refused === undefined ? {} : { refused: { S: JSON.stringify(refused) } }),
     ...(next === undefined
       ? {}
       : { next: { M: { ...formatIdentity(next), attempt: { N: String(next.attempt) } } } }),
@@ -169,12 +173,13 @@ function formatIdentity({ incarnation, batchId, planId }: BatchIdentity): Item {
 
 function parseMarker(fields: Item, table: string): Marker {
   const format = Number(fields["format"]?.N);
-  if (format !== FORMAT)
+  if (!(format <= FORMAT))
     throw newerFormat("the record of the last batch has", format, FORMAT, { path: table });
-  const { last, next } = fields;
+  const { last, refused, next } = fields;
   return {
     sequence: Number(fields["sequence"]?.N),
     ...optional("last", last?.M && parseLast(last.M)),
+    ...optional("refused", refused?.S === undefined ? undefined : (JSON.parse(refused.S) as RefusedRows)),
     ...optional("next", next?.M && { ...parseIdentity(next.M), attempt: Number(next.M["attempt"]?.N) }),
   };
 }

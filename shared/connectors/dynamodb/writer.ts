@@ -7,17 +7,20 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { RecordBatch, Schema } from "apache-arrow";
 import { type DynamoDbItem, dynamoDbItem } from "../../aws/transaction-item.ts";
+import type { RefusedRowSink, RefusedRows } from "../../contract/bad-rows.ts";
 import { type CommittedBatch, isSameBatch } from "../../contract/batch-identity.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
-import { MillraceError } from "../../contract/errors.ts";
+import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { batchDigits, padded, partitionDigits } from "../../contract/keys.ts";
+import { optional } from "../../contract/optional.ts";
 import {
   type DamagedFile,
   DataSourceStreamArrowWriter,
   type NewestBatchContext,
   type SupportsLedgerTransaction,
   type SupportsNewestBatch,
+  type SupportsRefusedRows,
   type SupportsStagedFiles,
   type SupportsTargetName,
   type SupportsTaskAbort,
@@ -27,6 +30,7 @@ import {
 } from "../../contract/stream-writer.ts";
 import { atOnce } from "../kit/at-once.ts";
 import type { AwsClient } from "../kit/aws-client.ts";
+import { FAIL_AT_FIRST, valuesAt, withoutRefused } from "../kit/refused-rows.ts";
 import {
   checkStaged,
   dropAborted,
@@ -51,6 +55,7 @@ import {
   newestOf,
 } from "./marker.ts";
 import type { ParsedOptions } from "./options.ts";
+import { refusalOf } from "./refusal.ts";
 
 /**
  * DynamoDB allows 4 MB for all items of a transaction in its own encoding. The staged Arrow bytes
@@ -59,6 +64,14 @@ import type { ParsedOptions } from "./options.ts";
 const TRANSACTION_BYTES = 2_000_000;
 /** How often the marker is read again because another process has changed it in between. */
 const MAX_CONFLICTS = 20;
+
+/** An item of a batch, and the row of which it was made. */
+interface VersionedItem {
+  readonly item: Item;
+  readonly rows: RecordBatch;
+  readonly index: number;
+  readonly where: ErrorLocation;
+}
 
 /**
  * Stages the rows of each task. The commit puts them as items; few items go into the ledger's
@@ -71,6 +84,7 @@ export class DynamoDbWriter
     SupportsStagedFiles<StagedRows>,
     SupportsLedgerTransaction<StagedRows>,
     SupportsNewestBatch,
+    SupportsRefusedRows,
     SupportsTargetName,
     SupportsVacuum
 {
@@ -93,22 +107,16 @@ export class DynamoDbWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches, task), task, this.#runtime.newId());
+    const { pipeline } = task;
+    const rows = withoutRefused(batches, task, (batch, before) =>
+      this.#items.refusedOf(batch, pipeline, before),
+    );
+    return await stageRows(this.#schema, rows, task, this.#runtime.newId());
   }
 
-  /**
-   * Converts each row once while it is staged, so that an invalid row fails its task and not the
-   * commit.
-   */
-  async *#checked(
-    batches: AsyncIterable<RecordBatch>,
-    { pipeline }: TaskContext,
-  ): AsyncGenerator<RecordBatch> {
-    let row = 1;
-    for await (const batch of batches) {
-      for (const item of this.#items.itemsOf(batch, row)) this.#items.checkNotMarker(item, pipeline, row++);
-      yield batch;
-    }
+  async refusedRows(_batchId: number, batch: BatchContext): Promise<RefusedRows | undefined> {
+    const read = await this.#marker.read(batch.pipeline);
+    return isCommitted(batch, newestOf(read, batch.follows)) ? read?.refused : undefined;
   }
 
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
@@ -127,6 +135,8 @@ export class DynamoDbWriter
     batch: BatchContext,
     most: number,
   ): Promise<readonly DynamoDbItem[] | undefined> {
+    // A transaction takes all items or none, and does not say well which one is refused.
+    if (batch.newRefusedRows !== undefined) return undefined;
     const files = messages.flatMap(filesOf);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
@@ -140,7 +150,7 @@ export class DynamoDbWriter
     // A transaction accepts each key only once. If several rows have the same key, the last one is
     // used.
     const items = new Map<string, Item>();
-    for await (const item of this.#versioned(messages, batch, sequence))
+    for await (const { item } of this.#versioned(messages, batch, sequence))
       items.set(this.#items.keyOf(item), item);
     return [
       this.#marker.toItem(pipeline, read, { sequence, last: committedBatchOf(batch) }),
@@ -162,8 +172,9 @@ export class DynamoDbWriter
     // Each item can be seen once it is put, so all files are looked at before the first.
     if (claimed !== undefined) await checkStaged(messages, batch);
     while (claimed !== undefined) {
-      const newer = await this.#putAll(messages, batch, claimed.sequence);
-      if (newer === undefined && (await this.#land(batch, claimed))) return;
+      const refused = batch.newRefusedRows?.() ?? FAIL_AT_FIRST;
+      const newer = await this.#putAll(messages, batch, claimed.sequence, refused);
+      if (newer === undefined && (await this.#land(batch, claimed, await refused.finish()))) return;
       claimed = await this.#claim(batch, newer ?? claimed.sequence);
     }
     // The staged rows are kept, because a commit of another process may still read them. `vacuum`
@@ -207,26 +218,34 @@ export class DynamoDbWriter
    * Records that all items of the batch are in the table. Returns false if the marker has changed
    * since the claim.
    */
-  async #land(batch: BatchContext, claimed: Marker): Promise<boolean> {
-    const marker = { sequence: claimed.sequence, last: committedBatchOf(batch) };
+  async #land(batch: BatchContext, claimed: Marker, refused: RefusedRows | undefined): Promise<boolean> {
+    const last = committedBatchOf(batch);
+    const marker = { sequence: claimed.sequence, last, ...optional("refused", refused) };
     return await this.#marker.write(batch.pipeline, claimed, marker);
   }
 
   /**
-   * Puts all items. Returns the sequence of an item that was found in the table, if it is of a
-   * later claim.
+   * Puts all items; those that DynamoDB refuses go to `refused`. Returns the sequence of an item
+   * that was found in the table, if it is of a later claim.
    */
   async #putAll(
     messages: readonly (StagedRows | null)[],
     batch: BatchContext,
     sequence: number,
+    refused: RefusedRowSink,
   ): Promise<number | undefined> {
     let newer: number | undefined;
     const items = this.#versioned(messages, batch, sequence);
-    await atOnce(this.#options.maxConcurrency, items, async (item) => {
+    await atOnce(this.#options.maxConcurrency, items, async ({ item, rows, index, where }) => {
       if (newer !== undefined) return;
-      const found = await this.#put(item);
-      if (found > sequence) newer = found;
+      try {
+        const found = await this.#put(item);
+        if (found > sequence) newer = found;
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal === undefined) throw error;
+        refused.add(refusal.with({ where }), { row: valuesAt(rows, index) });
+      }
     });
     return newer;
   }
@@ -251,16 +270,16 @@ export class DynamoDbWriter
     messages: readonly (StagedRows | null)[],
     batch: BatchContext,
     sequence: number,
-  ): AsyncGenerator<Item> {
-    const row = new Map<number, number>();
+  ): AsyncGenerator<VersionedItem> {
+    const last = new Map<number, number>();
     for await (const { partition, batch: rows } of readStaged(messages, batch)) {
-      let number = row.get(partition) ?? 1;
-      for (const item of this.#items.itemsOf(rows, number)) {
-        const version = [batchDigits(batch.batchId), partitionDigits(partition), padded(number++, 12)].join(
-          "-",
-        );
-        yield {
-          ...item,
+      const before = last.get(partition) ?? 0;
+      let index = 0;
+      for (const values of this.#items.itemsOf(rows, before + 1)) {
+        const row = before + index + 1;
+        const version = [batchDigits(batch.batchId), partitionDigits(partition), padded(row, 12)].join("-");
+        const item = {
+          ...values,
           [this.#options.versionAttribute]: {
             M: {
               pipeline: { S: batch.pipeline },
@@ -270,8 +289,9 @@ export class DynamoDbWriter
             },
           },
         };
+        yield { item, rows, index: index++, where: { partition, row } };
       }
-      row.set(partition, number);
+      last.set(partition, before + index);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { RefusedRows } from "../../contract/bad-rows.ts";
 import { type CommittedBatch, UNKNOWN_PLAN } from "../../contract/batch-identity.ts";
 import { isCommitted } from "../../contract/committed-batch.ts";
 import type { BatchContext, SinkContext } from "../../contract/context.ts";
@@ -13,17 +14,18 @@ import { besideTable, quoteTable } from "./table.ts";
 
 /**
  * Version of the table's form. Version 1 had only `pipeline`, `incarnation`, `batch_id` and
- * `committed_at`.
+ * `committed_at`. Version 3 added `refused`.
  */
-const FORMAT = 2;
+const FORMAT = 3;
 
-/** The columns that version 2 has and version 1 lacks. */
+/** The columns that version 1 lacks. */
 const ADDED = {
   format: "integer NOT NULL",
   sequence: "bigint NOT NULL DEFAULT 0",
   plan_id: "text",
   start_offset: "text",
   end_offset: "text",
+  refused: "text",
 } as const;
 
 const DEFINITION = `pipeline text, incarnation text, batch_id bigint NOT NULL, committed_at timestamptz NOT NULL DEFAULT now(), ${Object.entries(
@@ -35,7 +37,7 @@ const DEFINITION = `pipeline text, incarnation text, batch_id bigint NOT NULL, c
 /** SQLSTATE of an error about missing rights. */
 const NO_RIGHT = "42501";
 
-/** A row of the table as JSON. Rows of version 1 lack the fields that version 2 added. */
+/** A row of the table as JSON. Rows of older versions lack the fields that were added. */
 interface StoredBatch {
   readonly incarnation: string;
   readonly batch_id: number;
@@ -44,6 +46,7 @@ interface StoredBatch {
   readonly plan_id?: string | null;
   readonly start_offset?: string | null;
   readonly end_offset?: string | null;
+  readonly refused?: string | null;
 }
 
 /**
@@ -113,7 +116,7 @@ export class BatchesTable {
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
        ON CONFLICT (pipeline, incarnation) DO UPDATE SET batch_id = excluded.batch_id, committed_at = now(),
          format = excluded.format, sequence = excluded.sequence, plan_id = excluded.plan_id,
-         start_offset = excluded.start_offset, end_offset = excluded.end_offset`,
+         start_offset = excluded.start_offset, end_offset = excluded.end_offset, refused = NULL`,
       [
         pipeline,
         incarnation,
@@ -126,6 +129,30 @@ export class BatchesTable {
       ],
     );
     return true;
+  }
+
+  /** Records in the current transaction which rows of the batch, just recorded, were refused. */
+  async recordRefused(
+    session: Session,
+    { pipeline, incarnation }: BatchContext,
+    refused: RefusedRows,
+  ): Promise<void> {
+    await session.query(
+      "recording the refused rows of the batch",
+      `UPDATE ${this.#sql} SET refused = $3 WHERE pipeline = $1 AND incarnation = $2`,
+      [pipeline, incarnation, JSON.stringify(refused)],
+    );
+  }
+
+  /**
+   * Returns what is recorded of the rows that were refused of a committed batch. Errors: those of
+   * `record`.
+   */
+  async refused(session: Session, batch: BatchContext): Promise<RefusedRows | undefined> {
+    const rows = await this.#settledRows(session, batch.pipeline);
+    if (!isCommitted(batch, newestFor(batch, rows))) return undefined;
+    const text = rows.find(({ incarnation }) => incarnation === batch.incarnation)?.refused;
+    return text == null ? undefined : (JSON.parse(text) as RefusedRows);
   }
 
   /** Returns true if the batch is committed. Errors: those of `record`. */
@@ -162,7 +189,7 @@ export class BatchesTable {
 
   /**
    * Returns the rows of the pipeline, the newest first. Each is read as JSON, because a table of
-   * the older version lacks columns, and only a commit may add them. Its rows have no sequence, so
+   * an older version lacks columns, and only a commit may add them. Its rows have no sequence, so
    * their order is that of the server's clock.
    */
   async #rows(session: Session, pipeline: string): Promise<readonly StoredBatch[]> {

@@ -6,8 +6,8 @@ import { jsonRows, sentRows, type TypedTable } from "./sent-rows.ts";
 import type { Table } from "./table.ts";
 
 /** Maximum number of JSON characters, and of rows, in one statement. */
-const MAX_CHARACTERS = 4 * 1024 * 1024;
-const MAX_ROWS = 5000;
+export const MAX_CHARACTERS: number = 4 * 1024 * 1024;
+export const MAX_ROWS = 5000;
 /** A name that no column of a table has. */
 const ORDINALITY = escapeIdentifier("number of the row among those sent at once");
 

@@ -1,4 +1,5 @@
 import type { RecordBatch, Schema } from "apache-arrow";
+import type { RefusedRowSink, RefusedRows } from "../../contract/bad-rows.ts";
 import type { CommittedBatch } from "../../contract/batch-identity.ts";
 import type { SupportsExists } from "../../contract/batch-writer.ts";
 import type { BatchContext, Runtime, TaskContext } from "../../contract/context.ts";
@@ -9,6 +10,7 @@ import {
   type NewestBatchContext,
   type SupportsCommitLookup,
   type SupportsNewestBatch,
+  type SupportsRefusedRows,
   type SupportsStagedFiles,
   type SupportsTargetCheck,
   type SupportsTargetName,
@@ -20,7 +22,9 @@ import {
 import { suggest } from "../../contract/suggest.ts";
 import type { OnSchemaChange } from "../../contract/write/write-info.ts";
 import type { Server } from "../kit/postgres/connection.ts";
+import { isOfRows } from "../kit/postgres/errors.ts";
 import type { Session } from "../kit/postgres/session.ts";
+import { FAIL_AT_FIRST, withoutRefused } from "../kit/refused-rows.ts";
 import {
   dropAborted,
   dropStaged,
@@ -32,14 +36,16 @@ import {
 } from "../kit/staging.ts";
 import { vacuumStaged } from "../kit/vacuum.ts";
 import { type BatchesTable, batchesTableOf, makeTable } from "./batches-table.ts";
+import { CarefulLoader } from "./careful-load.ts";
 import { commitStaged } from "./commit.ts";
 import { definitionOf } from "./create.ts";
 import { Loader } from "./load.ts";
+import { nullKeysIn } from "./null-keys.ts";
 import type { ParsedOptions } from "./options.ts";
 import { deleteMatching, lockForOverwrite, PartitionDeleter, type Replaced } from "./replace.ts";
 import { checkColumns, choiceOf, evolved, type SchemaChoice } from "./schema-change.ts";
 import { findTable, quoteTable, readTable, type Table } from "./table.ts";
-import { refuseZeroCharacters } from "./zero-characters.ts";
+import { zeroCharactersIn } from "./zero-characters.ts";
 
 /** What a writer is made of. */
 export interface PostgresWriterParts {
@@ -63,6 +69,7 @@ export class PostgresWriter
     SupportsStagedFiles<StagedRows>,
     SupportsCommitLookup,
     SupportsNewestBatch,
+    SupportsRefusedRows,
     SupportsTargetCheck,
     SupportsTargetName,
     SupportsVacuum,
@@ -107,28 +114,14 @@ export class PostgresWriter
   }
 
   override async write(batches: AsyncIterable<RecordBatch>, task: TaskContext): Promise<StagedRows> {
-    return await stageRows(this.#schema, this.#checked(batches), task, this.#runtime.newId());
-  }
-
-  /**
-   * Rejects rows that PostgreSQL cannot store, and rows with a null in a key column. SQL treats
-   * nulls as different from each other, so such a row would never be updated.
-   */
-  async *#checked(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
     const keyColumns = this.#keyColumns;
-    let rows = 0;
-    for await (const batch of batches) {
-      refuseZeroCharacters(batch, rows);
-      rows += batch.numRows;
-      const field = keyColumns.find((name) => (batch.getChild(name)?.nullCount ?? 0) > 0);
-      if (field !== undefined) {
-        throw new MillraceError("ROW_MISMATCH", `field "${field}", which is one of keyColumns, is null`, {
-          where: { field },
-          hint: "Leave rows without a key out, or name other key columns.",
-        });
-      }
-      yield batch;
-    }
+    const rows = withoutRefused(
+      batches,
+      task,
+      (batch, before) =>
+        new Map([...nullKeysIn(batch, before, keyColumns), ...zeroCharactersIn(batch, before)]),
+    );
+    return await stageRows(this.#schema, rows, task, this.#runtime.newId());
   }
 
   async abortTask(message: StagedRows | null, task: TaskContext): Promise<void> {
@@ -147,13 +140,42 @@ export class PostgresWriter
     _batchId: number,
     batch: BatchContext,
   ): Promise<void> {
+    const refused = batch.newRefusedRows?.();
+    try {
+      await this.#commit(messages, batch, refused);
+    } catch (error) {
+      if (refused !== undefined || !MillraceError.is(error) || !isOfRows(error)) throw error;
+      // Nothing was written. The second try ends at the first such row, and its error names it.
+      await this.#commit(messages, batch, FAIL_AT_FIRST);
+    }
+  }
+
+  /** Loads the staged rows, without those that go to `refused` if it is given. */
+  async #commit(
+    messages: readonly (StagedRows | null)[],
+    batch: BatchContext,
+    refused: RefusedRowSink | undefined,
+  ): Promise<void> {
     await commitStaged(this.#server, this.#batches, messages, batch, async (session) => {
       const table = await this.#makeTable(session);
       await this.#deleteReplaced(session, table, messages, batch);
-      const loader = new Loader(session, table, this.#schema, this.#keyColumns);
-      for await (const staged of readStaged(messages, batch)) await loader.add(staged.batch);
+      const staged = readStaged(messages, batch);
+      if (refused === undefined) {
+        const loader = new Loader(session, table, this.#schema, this.#keyColumns);
+        for await (const { batch: rows } of staged) await loader.add(rows);
+        await loader.flush();
+        return;
+      }
+      const loader = new CarefulLoader(session, table, this.#schema, this.#keyColumns, refused);
+      for await (const { partition, batch: rows } of staged) await loader.add(partition, rows);
       await loader.flush();
+      const kept = await refused.finish();
+      if (kept !== undefined) await this.#batches.recordRefused(session, batch, kept);
     });
+  }
+
+  async refusedRows(_batchId: number, batch: BatchContext): Promise<RefusedRows | undefined> {
+    return await this.#server.use((session) => this.#batches.refused(session, batch));
   }
 
   /** Deletes the rows that the batch replaces. */

@@ -5,27 +5,32 @@ import { MillraceError } from "../../contract/errors.ts";
 const HINT = "Take the character out of the text, or store the text as binary.";
 
 /**
- * Checks that no text has a character with the code 0, which PostgreSQL cannot store. `before` is
- * the number of rows of the task before this batch. It is checked before the commit, because a
- * commit that was tried cannot leave a row out. Error: `ROW_MISMATCH`.
+ * Returns an error for each row with a text that has a character with the code 0, which PostgreSQL
+ * cannot store. `before` is the number of rows of the task before this batch. Error:
+ * `ROW_MISMATCH`.
  */
-export function refuseZeroCharacters(batch: RecordBatch, before: number): void {
+export function zeroCharactersIn(batch: RecordBatch, before: number): Map<number, MillraceError> {
+  const refused = new Map<number, MillraceError>();
   const names = batch.schema.fields.flatMap(({ name }, i) => {
     const column = batch.data.children[i];
     return column !== undefined && hasZero(column) ? [name] : [];
   });
-  if (names.length === 0) return;
-  let row = before;
+  if (names.length === 0) return refused;
+  let index = 0;
   for (const values of rowsOf(batch)) {
-    row++;
     const field = names.find((name) => isZeroIn(values[name]));
-    if (field === undefined) continue;
-    throw new MillraceError(
-      "ROW_MISMATCH",
-      `row ${row}, field "${field}": expected a text that PostgreSQL can store, found a character with the code 0`,
-      { where: { row, field }, hint: HINT },
-    );
+    if (field !== undefined) refused.set(index, zeroCharacter(before + index + 1, field));
+    index++;
   }
+  return refused;
+}
+
+function zeroCharacter(row: number, field: string): MillraceError {
+  return new MillraceError(
+    "ROW_MISMATCH",
+    `row ${row}, field "${field}": expected a text that PostgreSQL can store, found a character with the code 0`,
+    { where: { row, field }, hint: HINT },
+  );
 }
 
 /**

@@ -14,7 +14,8 @@ export function badRowsOfTasks(readers: readonly Task[], writers: readonly Task[
   return tasks.flatMap(({ bad }) => (bad === undefined ? [] : [bad]));
 }
 
-function rowsOf(bad: readonly TaskBadRows[]): number {
+/** Returns the number of bad rows. */
+export function rowsOfAll(bad: readonly TaskBadRows[]): number {
   return bad.reduce((sum, { rows }) => sum + rows, 0);
 }
 
@@ -25,7 +26,7 @@ export function tooManyOf(
   batch: Batch,
 ): MillraceError | undefined {
   const max = policy?.max;
-  if (max === undefined || batch.isRetry || rowsOf(bad) <= max) return undefined;
+  if (max === undefined || batch.isRetry || rowsOfAll(bad) <= max) return undefined;
   return tooManyBadRows(max).with({ where: batchLocation(batch) });
 }
 
@@ -38,7 +39,7 @@ export async function recordBadRows(
   { batchId }: Batch,
   bad: readonly TaskBadRows[],
 ): Promise<Pick<BatchProgress, "bad">> {
-  const rows = rowsOf(bad);
+  const rows = rowsOfAll(bad);
   if (rows === 0) return {};
   const kept = bad.flatMap(({ prefix, files = 0 }) =>
     prefix === undefined ? [] : Array.from({ length: files }, (_, file) => badRowsKey(prefix, file)),

@@ -14,6 +14,8 @@ export interface QuarantinedRow {
   readonly row?: unknown;
   /** Number of steps that the row had passed. Absent for a row of the source. */
   readonly stepsBefore?: number;
+  /** True if the row had passed all steps, and the sink refused it. */
+  readonly afterSteps?: boolean;
   /** What the row was to be read from, if the reader could make no row of it. */
   readonly raw?: unknown;
 }

@@ -10,31 +10,48 @@ import type { RetryPartition } from "./retry-partitions.ts";
 
 type Item = Row | BadRow | unknown;
 
+/** The quarantine files that one task sends again. */
+export interface RetriedRows {
+  readonly store: ObjectStore;
+  readonly partition: RetryPartition;
+  readonly task: TaskContext;
+  readonly where: ErrorLocation;
+}
+
 /**
- * Yields the rows of quarantine files again: rows as they were, and what was no row as the reader
- * makes it now.
+ * Yields the rows of quarantine files again that have passed no steps: rows as they were, and what
+ * was no row as the reader makes it now.
  */
 export async function* retriedRows(
-  store: ObjectStore,
-  { files }: RetryPartition,
+  { store, partition, task, where }: RetriedRows,
   reader: Partial<SupportsBadRows>,
-  task: TaskContext,
-  where: ErrorLocation,
 ): AsyncGenerator<Item> {
-  for (const { batchId, key } of files) {
-    const at = { pipeline: task.pipeline, batchId };
-    for await (const { row, raw, reason, stepsBefore } of quarantineRows(store, key, at)) {
-      if (stepsBefore !== undefined) {
-        yield new BadRow(notReadAgain(reason.code, where), decodeContent(row));
-      } else if (raw === undefined) {
-        yield decodeContent(row);
-      } else if (reader.readBadRows === undefined) {
-        yield new BadRow(notReadAgain(reason.code, where), decodeContent(raw));
-      } else {
-        yield* itemsOf(await reader.readBadRows([decodeContent(raw)], task), where) as AsyncIterable<Item>;
-      }
+  for await (const { row, raw, reason, stepsBefore, afterSteps } of rowsOf(store, partition, task)) {
+    if (afterSteps === true) continue;
+    if (stepsBefore !== undefined) {
+      task.badRows?.add(notReadAgain(reason.code, where), { row: decodeContent(row), stepsBefore });
+    } else if (raw === undefined) {
+      yield decodeContent(row);
+    } else if (reader.readBadRows === undefined) {
+      yield new BadRow(notReadAgain(reason.code, where), decodeContent(raw));
+    } else {
+      yield* itemsOf(await reader.readBadRows([decodeContent(raw)], task), where) as AsyncIterable<Item>;
     }
   }
+}
+
+/** Yields the rows of quarantine files again that the sink had refused after all steps. */
+export async function* rowsAfterSteps({ store, partition, task }: RetriedRows): AsyncGenerator<Item> {
+  for await (const { row, afterSteps } of rowsOf(store, partition, task))
+    if (afterSteps === true) yield decodeContent(row);
+}
+
+async function* rowsOf(
+  store: ObjectStore,
+  { files }: RetryPartition,
+  { pipeline }: TaskContext,
+): ReturnType<typeof quarantineRows> {
+  for (const { batchId, key } of files) yield* quarantineRows(store, key, { pipeline, batchId });
 }
 
 /** Returns the rows for `toRecordBatches`, which takes a `BadRow` in the place of a row. */

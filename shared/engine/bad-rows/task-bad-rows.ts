@@ -1,4 +1,4 @@
-import type { BadContent, BadRowPolicy, BadRowSink } from "../../contract/bad-rows.ts";
+import type { BadContent, BadRowContent, BadRowPolicy, BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
 import { optional } from "../../contract/optional.ts";
@@ -14,6 +14,8 @@ export interface BadRowOptions {
   /** Where the keys of the files begin. It must be another one for each attempt of the task. */
   readonly prefix: string;
   readonly where: ErrorLocation;
+  /** Number of bad rows that the batch had before. Default 0. */
+  readonly rowsBefore?: number;
 }
 
 /** Returns the key of a task's file of quarantined rows. */
@@ -21,7 +23,7 @@ export function badRowsKey(prefix: string, file: number): string {
   return `${prefix}-${file}.jsonl`;
 }
 
-/** Counts the bad rows of a task, and stages those that are kept. */
+/** Counts the bad rows of a task or a commit, and stages those that are kept. */
 export class BadRowCollector implements BadRowSink {
   readonly #policy: BadRowPolicy;
   readonly #options: BadRowOptions;
@@ -40,21 +42,18 @@ export class BadRowCollector implements BadRowSink {
   add(error: MillraceError, content: BadContent): void {
     this.#rows++;
     const { policy, max } = this.#policy;
-    const { where } = this.#options;
+    const { where, rowsBefore = 0 } = this.#options;
     if (policy === "fail") throw error;
-    if (max !== undefined && this.#rows > max) throw tooManyBadRows(max, error.with({ where }));
+    if (max !== undefined && rowsBefore + this.#rows > max) throw tooManyBadRows(max, error.with({ where }));
     if (policy === "drop") return;
-    const known =
-      "row" in content
-        ? { row: encodeContent(content.row), ...optional("stepsBefore", content.stepsBefore) }
-        : { raw: encodeContent(content.raw) };
+    const known = "row" in content ? rowOf(content) : { raw: encodeContent(content.raw) };
     const line = JSON.stringify({ reason: error.with({ where }).toRecord(), ...known });
     this.#lines.push(line);
     this.#bytes += line.length;
     if (this.#bytes >= FILE_BYTES) this.#writeFile();
   }
 
-  /** Writes what is left, and returns what the task's record says. `undefined` without bad rows. */
+  /** Writes what is left, and returns what is recorded of them. `undefined` without bad rows. */
   async finish(): Promise<TaskBadRows | undefined> {
     if (this.#rows === 0) return undefined;
     if (this.#policy.policy === "drop") return { rows: this.#rows };
@@ -72,15 +71,23 @@ export class BadRowCollector implements BadRowSink {
     const written = store.put(key, body).then(
       () => undefined,
       (cause: unknown) =>
-        new MillraceError("STORE_FAILED", `the quarantined rows of the task could not be written to ${key}`, {
+        new MillraceError("STORE_FAILED", `the quarantined rows could not be written to ${key}`, {
           where,
-          hint: "The task is tried again. See the cause.",
+          hint: "It is tried again. See the cause.",
           retryable: true,
           cause,
         }),
     );
     this.#files.push(written);
   }
+}
+
+function rowOf({ row, stepsBefore, afterSteps }: BadRowContent): object {
+  return {
+    row: encodeContent(row),
+    ...optional("stepsBefore", stepsBefore),
+    ...optional("afterSteps", afterSteps),
+  };
 }
 
 /** The error of a batch with more bad rows than `max`. `last` is the error of one of them. */

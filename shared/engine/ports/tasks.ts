@@ -1,3 +1,4 @@
+import type { RefusedRows } from "../../contract/bad-rows.ts";
 import type { JsonValue } from "../../contract/json.ts";
 
 export interface TaskKey {
@@ -31,13 +32,7 @@ export type CommitAuthorization =
   | { readonly granted: false; readonly holder: CommitClaim };
 
 /** The rows of a task that could not be written. */
-export interface TaskBadRows {
-  readonly rows: number;
-  /** Where the keys of its files of quarantined rows begin. Absent if the rows were dropped. */
-  readonly prefix?: string;
-  /** Number of these files. */
-  readonly files?: number;
-}
+export type TaskBadRows = RefusedRows;
 
 /** A finished task. The first one that is recorded under a key stays forever. */
 export interface Task {
@@ -48,7 +43,7 @@ export interface Task {
   readonly messageKey?: string;
   /** Size of that file. Absent in records of older versions. */
   readonly messageBytes?: number;
-  /** Rows that the sink received. */
+  /** Rows that the sink received and did not leave out. */
   readonly rows: number;
   /** Rows that the source delivered. Absent if they went to the sink as they were. */
   readonly rowsRead?: number;

@@ -9,7 +9,8 @@ import { type ErrorLocation, MillraceError, toMillraceError } from "../../contra
 import { optional } from "../../contract/optional.ts";
 import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
 import type { RetryPartition } from "../bad-rows/retry-partitions.ts";
-import { retriedRows, retriedSource } from "../bad-rows/retry-rows.ts";
+import { type RetriedRows, retriedRows, retriedSource, rowsAfterSteps } from "../bad-rows/retry-rows.ts";
+import { SinkBadRows } from "../bad-rows/sink-rows.ts";
 import { onBadRowOf } from "../bad-rows/step-rows.ts";
 import { filterRows } from "../filters.ts";
 import type { PlannedTask } from "../partitions-file.ts";
@@ -57,7 +58,8 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
   }
   const source = await openSource(task, planned.sourceSchema ?? planned.schema);
   try {
-    return withSteps(task, source);
+    const made = withSteps(task, source);
+    return planned.isRetry === true ? chained(made, openAfterSteps(task)) : made;
   } catch (error) {
     await source.close();
     throw error;
@@ -90,19 +92,19 @@ async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartiti
   }
 }
 
-/** Starts to read quarantined rows again. The reader is asked for what it could make no row of. */
-async function openRetry(
-  { sessions, ports, planned: { partition }, context, watch, where }: TaskSource,
-  schema: Schema,
-): Promise<OpenPartition> {
+/**
+ * Starts to read quarantined rows again, except those after all steps. The reader is asked for what
+ * it could make no row of.
+ */
+async function openRetry(task: TaskSource, schema: Schema): Promise<OpenPartition> {
+  const { sessions, ports, context, watch, where } = task;
   const reader = await sessions.source.reader(schema).catch((error: unknown) => {
     // A simple reader has no other than itself.
     if (MillraceError.is(error) && error.code === "NOT_SUPPORTED") return undefined;
     throw error;
   });
   const asked = (reader ?? {}) as Partial<SupportsBadRows>;
-  const retried = retriedRows(ports.store, partition as RetryPartition, asked, context, where);
-  const rows = watch.watchRows(retriedSource(retried));
+  const rows = watch.watchRows(retriedSource(retriedRows(retriedOf(task), asked)));
   const { badRows } = context;
   const { filters = [] } = sessions.pipeline.source;
   const { next, close } = openPartitionOf(
@@ -113,6 +115,35 @@ async function openRetry(
   return {
     next,
     close: () => close().then(() => (reader === undefined ? undefined : stopReader(reader, ports.runtime))),
+  };
+}
+
+function retriedOf({ ports: { store }, planned, context, where }: TaskSource): RetriedRows {
+  return { store, partition: planned.partition as RetryPartition, task: context, where };
+}
+
+/** Starts to read the quarantined rows that the sink had refused: they go to it as they are. */
+function openAfterSteps(task: TaskSource): OpenPartition {
+  const { planned, sessions, context, watch, where } = task;
+  const rows = watch.watchRows(retriedSource(rowsAfterSteps(retriedOf(task))));
+  const badRows = context.badRows && new SinkBadRows(context.badRows, sessions.pipeline);
+  const opened = openPartitionOf(toRecordBatches(planned.schema, rows, where, badRows));
+  if (sessions.pipeline.source.steps === undefined) return opened;
+  const { next } = openPartitionOf(readBatches(opened, watch));
+  return { next, close: () => opened.close() };
+}
+
+/** Returns a partition with the record batches of both, one after the other. */
+function chained(first: OpenPartition, second: OpenPartition): OpenPartition {
+  let isFirst = true;
+  return {
+    next: async () => {
+      const next = isFirst ? await first.next() : undefined;
+      if (next !== undefined && next.done !== true) return next;
+      isFirst = false;
+      return await second.next();
+    },
+    close: () => first.close().then(() => second.close()),
   };
 }
 

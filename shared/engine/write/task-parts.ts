@@ -1,10 +1,11 @@
 import { LeftOutFields } from "../../arrow/left-out.ts";
 import { onAbort } from "../../contract/abort.ts";
-import type { BadRowPolicy } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import { quarantineFolder } from "../bad-rows/files.ts";
+import { policyOf } from "../bad-rows/refused-rows.ts";
+import { SinkBadRows } from "../bad-rows/sink-rows.ts";
 import { BadRowCollector } from "../bad-rows/task-bad-rows.ts";
 import { type PlannedTask, readPlannedTask } from "../partitions-file.ts";
 import { isOfPlan } from "../plan-tasks.ts";
@@ -37,10 +38,14 @@ export interface TaskParts {
   readonly startedAt: number;
   readonly planned: PlannedTask;
   readonly context: TaskContext;
+  /** The context of the sink's writer. */
+  readonly sinkContext: TaskContext;
   readonly watch: TaskWatch;
   readonly rows: TaskRows;
   /** Absent if a bad row fails the batch. */
   readonly badRows: BadRowCollector | undefined;
+  /** The bad rows that the sink's writer has found. */
+  readonly sinkBadRows: SinkBadRows | undefined;
 }
 
 /** Reads the plan of the batch and creates the row source of the task. */
@@ -66,7 +71,9 @@ export async function prepareTask(
   };
   const watch = new TaskWatch(ports.runtime);
   const rows = new TaskRows({ ...given, ...options, planned, context, where, watch, leftOut });
-  return { ...given, startedAt, planned, context, watch, rows, badRows };
+  const sinkBadRows = badRows && new SinkBadRows(badRows, sessions.pipeline);
+  const sinkContext = { ...context, ...optional("badRows", sinkBadRows) };
+  return { ...given, startedAt, planned, context, sinkContext, watch, rows, badRows, sinkBadRows };
 }
 
 function badRowsOf(
@@ -74,10 +81,8 @@ function badRowsOf(
   { isRetry }: PlannedTask,
   where: ErrorLocation,
 ): BadRowCollector | undefined {
-  // A row that was kept is not lost because it fails again, and does not hold up the pipeline.
-  const policy: BadRowPolicy | undefined =
-    isRetry === true ? { policy: "quarantine" } : sessions.pipeline.badRows;
-  if (policy === undefined || policy.policy === "fail") return undefined;
+  const policy = policyOf(sessions.pipeline, isRetry);
+  if (policy === undefined) return undefined;
   const prefix = `${quarantineFolder(request.run.batchId)}${ports.runtime.newId()}`;
   return new BadRowCollector(policy, { store: ports.store, prefix, where });
 }
@@ -136,7 +141,7 @@ function progressReporter(ledger: Ledger, key: TaskKey): (running: RunningTask) 
 
 /** Returns the record of a finished task. A large message is stored beside it. */
 export async function taskRecord(
-  { ports, request, watch, startedAt, badRows }: TaskParts,
+  { ports, request, watch, startedAt, badRows, sinkBadRows }: TaskParts,
   writerId: string,
   message: unknown,
   figures: Pick<Task, "metrics" | "counts">,
@@ -144,7 +149,7 @@ export async function taskRecord(
   const { partition, attemptNumber } = request;
   return {
     partition,
-    rows: watch.rows,
+    rows: watch.rows - (sinkBadRows?.rows ?? 0),
     ...optional("rowsRead", watch.rowsRead),
     bytes: watch.bytes,
     milliseconds: ports.runtime.monotonic() - startedAt,

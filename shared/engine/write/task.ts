@@ -127,11 +127,11 @@ class WriterTask {
   }
 
   async run(): Promise<TaskResult> {
-    const { rows, planned, request, context, ports, options } = this.#parts;
+    const { rows, planned, request, sinkContext, ports, options } = this.#parts;
     const write = this.#write;
     const taskId = taskIdOf(this.#writerId);
     const where = taskLocation(request);
-    const made = await write.createWriter(request.run.write, taskId, context, where);
+    const made = await write.createWriter(request.run.write, taskId, sinkContext, where);
     const right = new CommitRight({
       ports,
       run: request.run,

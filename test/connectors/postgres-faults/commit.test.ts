@@ -4,6 +4,7 @@ import { DataSource } from "../../../shared/contract/data-source.ts";
 import { MillraceError } from "../../../shared/contract/errors.ts";
 import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type Row } from "../../../shared/contract/stream-reader.ts";
+import { readQuarantine } from "../../../shared/engine/bad-rows/quarantine.ts";
 import type { Database, PostgresServer } from "../../postgres/databases.ts";
 import { BREAKS, PostgresProxy, type ProxyOptions } from "../../postgres/proxy.ts";
 import { borrowPostgres } from "../../postgres/shared.ts";
@@ -46,7 +47,8 @@ const copyTo = ({ connection }: Database, port: number, limits: Partial<Postgres
   pipeline("numbers")
     .readStream.format(Numbers)
     .writeStream.format(Postgres)
-    .options({ connection: { ...connection, port }, table: "t", ...limits }) as unknown as Pipeline;
+    .options({ connection: { ...connection, port }, table: "t", ...limits })
+    .onBadRow("quarantine") as unknown as Pipeline;
 
 /** A pipeline into a database of its own, behind a proxy. Each run is another process. */
 class Copy {
@@ -84,6 +86,13 @@ class Copy {
         this.failures.push(error);
       }
     }
+  }
+
+  /** The ids of the quarantined rows. */
+  async kept(): Promise<string[]> {
+    const { ledger } = this.world;
+    const rows = await Array.fromAsync(readQuarantine(ledger, this.world.ports().store, "numbers"));
+    return rows.map(({ row }) => (row as { id: { $bigint: string } }).id.$bigint);
   }
 
   async rows(): Promise<string[]> {
@@ -131,6 +140,29 @@ describe("a commit behind a proxy that breaks one statement", () => {
         expect(proxy.broke).toBe(true);
         expect({ at, rows: await copy.rows() }).toEqual({ at, rows: ["0", "1", "2", "3"] });
         for (const failure of copy.failures) expect(failure).toBeInstanceOf(MillraceError);
+      });
+    },
+  );
+
+  it.each([
+    { kind: "drop before" as const, delay: DELAY },
+    { kind: "drop after" as const, delay: DELAY },
+  ])(
+    "A row that the table refuses is kept once whichever statement is broken by: $kind",
+    { timeout: 180_000 },
+    async ({ kind, delay }) => {
+      const refusing = "CREATE TABLE t (id bigint CHECK (id <> 2))";
+      const whole = await copyThrough();
+      await whole.copy.db.query(refusing);
+      await whole.copy.toTheEnd();
+      expect([await whole.copy.rows(), await whole.copy.kept()]).toEqual([["0", "1", "3"], ["2"]]);
+      await forEach(whole.proxy.statements.length, async (at) => {
+        const { proxy, copy } = await copyThrough({ at, kind, delay });
+        await copy.db.query(refusing);
+        await copy.toTheEnd();
+        expect(proxy.broke).toBe(true);
+        const found = { at, rows: await copy.rows(), kept: await copy.kept() };
+        expect(found).toEqual({ at, rows: ["0", "1", "3"], kept: ["2"] });
       });
     },
   );

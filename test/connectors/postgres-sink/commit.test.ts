@@ -126,7 +126,7 @@ describe("a commit", () => {
       await d.db.query(
         `CREATE TABLE millrace_batches (pipeline text, incarnation text, batch_id bigint NOT NULL,
           committed_at timestamptz NOT NULL DEFAULT now(), format integer NOT NULL, sequence bigint NOT NULL DEFAULT 0,
-          plan_id text, start_offset text, end_offset text, PRIMARY KEY (pipeline, incarnation))`,
+          plan_id text, start_offset text, end_offset text, refused text, PRIMARY KEY (pipeline, incarnation))`,
       );
       await expect((await d.writer()).commit(messages, 0, d.context())).rejects.toMatchObject({
         code: "POSTGRES_FAILED",

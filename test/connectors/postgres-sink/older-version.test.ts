@@ -45,7 +45,7 @@ describe("a table of the older version", () => {
       ),
     ).toEqual([
       ["life-0", "9", "1", "0", null, null, null],
-      ["life-1", "6", "2", "2", "plan-6", '{"n":60}', '{"n":70}'],
+      ["life-1", "6", "3", "2", "plan-6", '{"n":60}', '{"n":70}'],
     ]);
   });
 
@@ -130,7 +130,7 @@ describe("a table of a newer version", () => {
   it("A row of a newer format is refused, and nothing is written", async () => {
     const d = await Desk.open(server);
     await d.land([[row(1)]]);
-    await d.db.query("UPDATE millrace_batches SET format = 3");
+    await d.db.query("UPDATE millrace_batches SET format = 4");
     await expect(d.land([[row(2)]], {}, { batchId: 1 })).rejects.toMatchObject({ code: "TABLE_VERSION" });
     expect(await rowsOf(d)).toHaveLength(1);
   });

@@ -10,6 +10,12 @@ const WITHOUT_VALUES = /^(08|25|28|3D|3F|40|42|53|55|57|58)/;
  */
 const TRANSIENT = /^(08|40001|40P01|53|55P03|57P|25006|25P03)/;
 
+/**
+ * SQLSTATEs of errors about the values of rows: data exceptions, violated constraints and check
+ * options, and what a trigger raises.
+ */
+const OF_ROWS = /^(22|23|44|P0001)/;
+
 const HINTS: Readonly<Record<string, string>> = {
   "28P01":
     "Check the user, and the variable with the password: PGPASSWORD, or the one that the option password names.",
@@ -45,6 +51,11 @@ function isDatabaseError(thrown: unknown): thrown is DatabaseError {
 /** Returns the SQLSTATE of an error that the server sent. */
 export function stateOf(thrown: unknown): string | undefined {
   return isDatabaseError(thrown) ? thrown.code : undefined;
+}
+
+/** True if the server refused the values of rows. */
+export function isOfRows({ cause }: MillraceError): boolean {
+  return OF_ROWS.test(stateOf(cause) ?? "");
 }
 
 /** True for the error of a statement that could not get a lock within `lockSeconds`. */

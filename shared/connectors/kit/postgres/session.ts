@@ -24,6 +24,9 @@ export interface OpenTransaction {
   readonly startedAt: string;
 }
 
+/** The save point of a part of a transaction. */
+const PART = "millrace_part";
+
 /** Selects what identifies the current transaction. */
 const IDENTITY = "SELECT pg_backend_pid(), now()";
 
@@ -115,6 +118,27 @@ export class Session {
     this.#writing = undefined;
     await this.#brief("committing", () => this.#client.query("COMMIT"));
     return result;
+  }
+
+  /**
+   * Runs `body` in a part of the transaction. If it throws an error for which `isExpected` is true,
+   * undoes the part and returns the error; the transaction goes on.
+   */
+  async part(
+    body: () => Promise<void>,
+    isExpected: (error: MillraceError) => boolean,
+  ): Promise<MillraceError | undefined> {
+    await this.#brief("beginning a part", () => this.#client.query(`SAVEPOINT ${PART}`));
+    try {
+      await body();
+    } catch (error) {
+      if (!MillraceError.is(error) || !isExpected(error)) throw error;
+      const undo = `ROLLBACK TO SAVEPOINT ${PART}; RELEASE SAVEPOINT ${PART}`;
+      await this.#brief("undoing a part", () => this.#client.query(undo));
+      return error;
+    }
+    await this.#brief("ending a part", () => this.#client.query(`RELEASE SAVEPOINT ${PART}`));
+    return undefined;
   }
 
   /**
