@@ -16,19 +16,37 @@ export class Page {
     this.text = readFileSync(join(ROOT, path), "utf8");
   }
 
-  /** Returns a user's folder with the files that the page shows, changed by `edit`. */
+  /**
+   * Returns a user's folder with the files that the page shows, changed by `edit`. Of a file that
+   * is shown several times it has the first version.
+   */
   folder(edit: (code: string) => string = (code) => code): UserFolder {
     const user = new UserFolder(temporaryFolder());
-    for (const [, name = "", code = ""] of this.text.matchAll(FILE)) {
-      mkdirSync(dirname(join(user.path, name)), { recursive: true });
-      writeFileSync(join(user.path, name), edit(code));
-    }
+    const names = new Set(this.#files().map(({ name }) => name));
+    for (const name of names) this.save(user, name, 0, edit);
     return user;
+  }
+
+  /** Writes a version of a file, counted from 0, as a reader would edit it. */
+  save(user: UserFolder, name: string, version = 1, edit: (code: string) => string = (code) => code): void {
+    const { code } = this.#files().filter((file) => file.name === name)[version] ?? {};
+    if (code === undefined) throw new Error(`the page does not show ${name} ${version + 1} times`);
+    mkdirSync(dirname(join(user.path, name)), { recursive: true });
+    writeFileSync(join(user.path, name), edit(code));
+  }
+
+  #files(): readonly { readonly name: string; readonly code: string }[] {
+    return [...this.text.matchAll(FILE)].map(([, name = "", code = ""]) => ({ name, code }));
   }
 
   /** Returns the commands that the page shows below a heading, or before the first one. */
   commands(heading?: string): string {
-    return this.#blocks("sh", heading).join("\n");
+    return this.steps(heading).join("\n");
+  }
+
+  /** Returns these commands block by block. */
+  steps(heading?: string): readonly string[] {
+    return this.#blocks("sh", heading);
   }
 
   /** Returns the outputs that the page shows below a heading, or before the first one. */
