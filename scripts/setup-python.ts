@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 
 /**
  * `node scripts/setup-python.ts`: creates the Python environment of the tests in .cache/python. It
- * contains the readers that are independent of Millrace: pyarrow, pyiceberg and DuckDB with its
- * extensions. It also contains MiniStack, a small S3 with S3 Tables.
+ * contains the readers that are independent of Millrace: pyarrow, pandas, Polars, pyiceberg and
+ * DuckDB with its extensions. It also contains MiniStack, a small S3 with S3 Tables.
  */
 
 /** A folder with a Python of its own, and its packages in pinned versions. */
@@ -26,6 +26,8 @@ const TESTS: Environment = {
     "duckdb-extension-avro==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-iceberg==1.5.5",
+    "pandas==2.3.3",
+    "polars==2.1.0",
     // DuckDB needs it for timestamps with a time zone.
     "pytz==2026.6",
     "ministack==1.5.33",
@@ -47,7 +49,7 @@ export function pythonOf({ folder }: Environment): string {
 export function setUpPython(): boolean {
   if (setUpEnvironment(TESTS)) return true;
   console.error(
-    "SKIPPED: the tests that read tables with pyarrow, pyiceberg and DuckDB need Python 3.10 or newer with venv and pip; it could not be set up here",
+    "SKIPPED: the tests that read tables with pyarrow, pandas, Polars, pyiceberg and DuckDB need Python 3.10 or newer with venv and pip; it could not be set up here",
   );
   return false;
 }

@@ -1,17 +1,13 @@
-import { join } from "node:path";
 import type { RecordBatch } from "apache-arrow";
-import { exists, Home, openStore } from "../../local/home.ts";
-import { loadPipeline } from "../../local/load-pipeline.ts";
+import { openStore } from "../../local/home.ts";
 import { rowsOf } from "../../shared/arrow/rows.ts";
 import { readTable } from "../../shared/connectors/arrow-table/read.ts";
 import { readSnapshot } from "../../shared/connectors/iceberg/read/read-snapshot.ts";
-import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
-import { parseOptions } from "../../shared/contract/options/parse.ts";
-import { STORE_FOLDER, TABLE_FOLDER } from "../../shared/contract/store-layout.ts";
 import { drained, printable, printLine } from "../render/terminal.ts";
 import { TableLayout } from "../render/text.ts";
-import { filesOf, isMetadataFile, withIcebergTable } from "../targets/iceberg-table.ts";
+import { arrowTable, refuseFlag } from "../targets/arrow-table.ts";
+import { filesOf, withIcebergTable } from "../targets/iceberg-table.ts";
 
 /** Number of rows from which the column widths are computed. */
 const SAMPLE = 1000;
@@ -30,9 +26,9 @@ interface CatFlags {
  * table. `table` is an Arrow table's folder, a pipeline, or what `withIcebergTable` takes.
  */
 export async function catCommand(table: string, flags: CatFlags): Promise<void> {
-  const folder = isMetadataFile(table) ? undefined : await arrowTable(table, flags.home);
+  const folder = await arrowTable(table, flags.home);
   if (folder !== undefined) {
-    if (flags.snapshot !== undefined) throw noSnapshots(table);
+    refuseFlag("--snapshot", flags.snapshot, table);
     await print(readTable(openStore(folder)), flags);
     return;
   }
@@ -93,33 +89,6 @@ async function* tableLines(rows: AsyncIterable<JsonRow>): AsyncGenerator<string>
     if (sample.length === SAMPLE || characters >= SAMPLE_CHARACTERS) yield* flush();
   }
   yield* flush();
-}
-
-/**
- * Returns the folder of an Arrow table: the pipeline's own table, a folder, or the folder in the
- * options of the pipeline's sink. `undefined` if there is none.
- */
-async function arrowTable(table: string, home: string): Promise<string | undefined> {
-  const folders = new Home(home);
-  const own = join(folders.pipelineFolder(table), STORE_FOLDER.table);
-  const isTable = (folder: string) => exists(join(folder, TABLE_FOLDER.log));
-  if (isTable(own)) return own;
-  if (isTable(table)) return table;
-  const entry = folders.entryOf(table);
-  if (entry === undefined) return undefined;
-  const { sink } = await loadPipeline(entry);
-  const { path } = (await parseOptions(sink.dataSource, sink.options)) as { readonly path?: unknown };
-  return typeof path === "string" && (isUrl(path) || isTable(path)) ? path : undefined;
-}
-
-function noSnapshots(table: string): MillraceError {
-  return new MillraceError("USAGE", `${table} is an Arrow table, which has no snapshots`, {
-    hint: "Leave --snapshot out: `cat` prints all rows of an Arrow table.",
-  });
-}
-
-function isUrl(path: string): boolean {
-  return /^[a-z][a-z0-9+.-]+:/i.test(path);
 }
 
 function cellOf(value: unknown): string {

@@ -11,7 +11,7 @@ export function addTableCommands(program: Command): void {
     .action(historyCommand);
   withTable(group, "snapshots").description("all snapshots with their figures").action(snapshotsCommand);
   withTable(group, "files")
-    .description("the files of a snapshot")
+    .description("the files of a snapshot, or those of an Arrow table")
     .option("--snapshot <id>", "instead of the current one", snapshotId)
     .option("--columns <names>", "show the bounds of these columns, as in id,place.x")
     .action(filesCommand);

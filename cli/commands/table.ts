@@ -1,3 +1,5 @@
+import { openStore } from "../../local/home.ts";
+import { liveFiles } from "../../shared/connectors/arrow-table/open-state.ts";
 import type { FileInfo } from "../../shared/connectors/iceberg/maintenance/files.ts";
 import { filesOfSnapshot } from "../../shared/connectors/iceberg/maintenance/files.ts";
 import {
@@ -10,8 +12,9 @@ import { MillraceError } from "../../shared/contract/errors.ts";
 import { optional } from "../../shared/contract/optional.ts";
 import { readersOf } from "../render/iceberg-readers.ts";
 import { batchCell, publicSnapshot, rowsCell } from "../render/snapshot.ts";
-import { isTerminal, printable, printJson, printLine } from "../render/terminal.ts";
+import { drained, isTerminal, printable, printJson, printLine } from "../render/terminal.ts";
 import { formatBytes, formatCount, formatTable, formatTime, plural } from "../render/text.ts";
+import { arrowTable, refuseFlag } from "../targets/arrow-table.ts";
 import { filesOf, withIcebergTable } from "../targets/iceberg-table.ts";
 
 export interface TableFlags {
@@ -94,8 +97,18 @@ interface FilesFlags extends TableFlags {
   readonly columns?: string;
 }
 
-/** `millrace table files`: prints the files of a snapshot. */
+/**
+ * `millrace table files`: prints the files of a snapshot, or those that an Arrow table consists of
+ * now, in the order of its commits.
+ */
 export async function filesCommand(name: string, flags: FilesFlags): Promise<void> {
+  const folder = await arrowTable(name, flags.home);
+  if (folder !== undefined) {
+    refuseFlag("--snapshot", flags.snapshot, name);
+    refuseFlag("--columns", flags.columns, name);
+    await printArrowFiles(name, folder, flags.json);
+    return;
+  }
   await withIcebergTable(name, flags.home, async (table) => {
     const loaded = await table.load();
     const columns = flags.columns?.split(",").map((column) => column.trim()) ?? [];
@@ -110,7 +123,24 @@ export async function filesCommand(name: string, flags: FilesFlags): Promise<voi
   });
 }
 
-function filesTable(files: readonly FileInfo[], columns: readonly string[], root: string): string {
+async function printArrowFiles(name: string, folder: string, json = false): Promise<void> {
+  const store = openStore(folder);
+  const files: ListedFile[] = [];
+  for await (const { path, rows, bytes, partition = {} } of liveFiles(store)) {
+    const at = `${store.location}/${path}`;
+    const file = { content: "data", path: at, format: "arrow", partition, rows, bytes } as const;
+    if (!json) files.push(file);
+    else if (!printLine(JSON.stringify(file))) await drained();
+  }
+  if (!json) printLine(files.length === 0 ? `${name}: no files` : filesTable(files, [], store.location));
+}
+
+type ListedFile = Pick<FileInfo, "content" | "path" | "rows" | "bytes"> & {
+  readonly partition: Readonly<Record<string, unknown>>;
+  readonly bounds?: FileInfo["bounds"];
+};
+
+function filesTable(files: readonly ListedFile[], columns: readonly string[], root: string): string {
   const inTable = (path: string) => (path.startsWith(`${root}/`) ? path.slice(root.length + 1) : path);
   const lines = formatTable(
     ["content", "partition", "rows", "bytes", ...columns, "file"],
@@ -132,13 +162,13 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-function partitionCell({ partition }: FileInfo): string {
+function partitionCell({ partition }: ListedFile): string {
   return Object.entries(partition)
     .map(([name, value]) => `${name}=${value ?? "null"}`)
     .join(", ");
 }
 
-function boundsCell({ bounds }: FileInfo, column: string): string {
+function boundsCell({ bounds = {} }: ListedFile, column: string): string {
   const { lower, upper, nulls } = bounds[column] ?? {};
   const range = lower === undefined && upper === undefined ? "" : `${lower ?? "?"} … ${upper ?? "?"}`;
   return nulls === undefined || nulls === 0 ? range : `${range} (${plural(nulls, "null")})`.trim();

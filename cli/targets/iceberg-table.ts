@@ -114,7 +114,7 @@ function notFound(name: string, home: string): MillraceError {
     "TABLE_NOT_FOUND",
     `there is no table ${name}, and no pipeline of that name has one in ${home}`,
     {
-      hint: "Name a pipeline that has committed a batch, or its file; a table of the home's catalog such as demo.earthquakes; an Iceberg table's metadata file; or for `cat` an Arrow table's folder, the one that holds _log.",
+      hint: "Name a pipeline that has committed a batch, or its file; a table of the home's catalog such as demo.earthquakes; an Iceberg table's metadata file; or for `cat` and `table files` an Arrow table's folder, the one that holds _log.",
     },
   );
 }

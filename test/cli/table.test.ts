@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
@@ -104,4 +104,33 @@ describe("millrace table", () => {
     expect(usage).toMatchObject({ code: 2 });
     expect(usage.stderr).toContain("a time with its zone");
   });
+});
+
+it("The command `table files` lists the files of an Arrow table, and not those that were replaced", async () => {
+  const { folder, command, lines } = await project(0);
+  const arrow = PIPELINE.join("\n")
+    .replaceAll("iceberg", "arrow-table")
+    .replaceAll("Iceberg", "ArrowTable")
+    .replace('table: "web.clicks", partitionBy: ["day(time)"]', 'partitionBy: ["kind"]')
+    .replace('"append"', '"overwrite"');
+  writeFileSync(join(folder, "clicks.ts"), arrow);
+  for (let run = 0; run < 2; run++) expect((await command("run", "clicks.ts")).code).toBe(0);
+  const table = join(folder, ".millrace/clicks/table");
+  const files = await lines("table", "files", "clicks");
+  const written = globSync("data/**/*.arrow", { cwd: table });
+  expect(written.length).toBe(2 * files.length);
+  expect(files).toEqual(
+    files.map(({ path, partition, rows }) => ({
+      ...{ content: "data", format: "arrow", path, partition, rows },
+      bytes: statSync(String(path)).size,
+    })),
+  );
+  expect(files[0]).toMatchObject({
+    path: expect.stringContaining(`${table}/data/clicks/`) as string,
+    partition: { kind: expect.any(String) as string },
+  });
+  expect(await lines("table", "files", table)).toEqual(files);
+  expect((await command("table", "files", "clicks")).stdout).toMatch(/^data +kind=view +\d /m);
+  const refused = await command("table", "files", "clicks", "--snapshot", "1");
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("is an Arrow table") as string });
 });

@@ -7,7 +7,7 @@ import { PACKAGE } from "./package.ts";
 import { ROOT } from "./root.ts";
 
 /** The packages that examples import besides millrace. */
-const PACKAGES = ["apache-arrow", "zod", "parquet-wasm"];
+const PACKAGES = ["apache-arrow", "zod", "parquet-wasm", "pg"];
 const EXTENSIONS = join(dirname(PYTHON), "../lib/*/site-packages/duckdb_extension_*/extensions/*/*");
 
 /**
