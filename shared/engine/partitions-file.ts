@@ -46,12 +46,14 @@ export function rowsKey(planName: string): string {
   return `${planName}.arrow`;
 }
 
-/**
- * Returns the key of the rows of the plan that has this partitions file. Vacuum treats both files
- * alike.
- */
-export function rowsKeyBeside(partitionsKey: string): string {
-  return rowsKey(partitionsKey.replace(/(?:\.h\d+-i\d+-n\d+\.jsonl|\.json)$/, ""));
+/** Returns where the keys begin of the rows that a simple reader returned and that fit no schema. */
+export function misfitsPrefix(planName: string): string {
+  return `${planName}.misfits`;
+}
+
+/** Returns the name of the plan that has this file. Vacuum treats all files of a plan alike. */
+export function planNameOf(key: string): string {
+  return key.replace(/\.(?:h\d+-i\d+-n\d+\.jsonl|json|arrow|misfits-\d+\.jsonl)$/, "");
 }
 
 function keyOf(planName: string, { headerBytes, indexAt, count }: FileLayout): string {

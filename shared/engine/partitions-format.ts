@@ -30,6 +30,8 @@ export interface PlanHeader {
   readonly sourceSchema?: Schema;
   /** Key of the Arrow IPC file with the rows that a simple reader returned while planning. */
   readonly rowsKey?: string;
+  /** Rows that a simple reader returned while planning and that do not fit its schema. */
+  readonly misfits?: TaskBadRows;
   /** Present if the tasks exchange rows, and do not write them. */
   readonly exchange?: PlannedExchange;
   /**
@@ -183,7 +185,7 @@ export function decodeOldFile(bytes: Uint8Array): {
 
 function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "count"> {
   const { schema, sourceSchema, rows, start, end, exchange, exchangedSchema } = header;
-  const { isTransformed, ordering, isRetry, bad } = header;
+  const { isTransformed, ordering, isRetry, misfits } = header;
   return {
     schema: schemaOf(schema),
     ...(sourceSchema === undefined ? {} : { sourceSchema: schemaOf(sourceSchema) }),
@@ -194,7 +196,7 @@ function headerOf(header: Readonly<Record<string, unknown>>): Omit<PlanHeader, "
     ...(exchangedSchema === undefined ? {} : { exchangedSchema: schemaOf(exchangedSchema) }),
     ...(isTransformed === true ? { isTransformed } : {}),
     ...(isRetry === true ? { isRetry } : {}),
-    ...optional("bad", bad as readonly TaskBadRows[] | undefined),
+    ...optional("misfits", misfits as TaskBadRows | undefined),
     ...optional("ordering", ordering as readonly SortOrder[] | undefined),
   };
 }

@@ -212,7 +212,8 @@ async function planNext(
   checkExchanges(planned, maxTasks, { pipeline: head.pipeline });
   // The offsets of a batch pipeline only count its runs.
   const range = sessions.pipeline.saveMode === undefined ? undefined : rangeOf(partitions);
-  const draft = { ...plan, planned, schemas, partitions, start, latest, reported, range, code };
+  const { badRows } = sessions.pipeline;
+  const draft = { ...plan, planned, schemas, partitions, start, latest, reported, range, code, badRows };
   const batch = await stopwatch.time("walCommit", () => recordBatch(ports, fence, head, draft));
   return { batch, ...reported, ...optional("warning", warning), durationMs };
 }

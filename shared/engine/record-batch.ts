@@ -1,14 +1,17 @@
-import type { RecordBatch, Schema } from "apache-arrow";
+import type { Schema } from "apache-arrow";
 import { encodeFile } from "../arrow/ipc-file.ts";
+import type { BadRowPolicy } from "../contract/bad-rows.ts";
 import type { MillraceError } from "../contract/errors.ts";
 import type { Offset } from "../contract/offset.ts";
 import { optional } from "../contract/optional.ts";
 import type { TimeRangeJson } from "../contract/time-range.ts";
+import { BadRowCollector } from "./bad-rows/task-bad-rows.ts";
 import { recordedSchema } from "./batch-schema.ts";
-import { planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
+import { misfitsPrefix, planName, rowsKey, writePartitionsFile } from "./partitions-file.ts";
 import type { Batch, Fence, Head } from "./ports/ledger.ts";
 import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
+import type { TaskBadRows } from "./ports/tasks.ts";
 import { callOrReadBack } from "./retry.ts";
 import type { Latest } from "./sessions/planner.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
@@ -38,6 +41,8 @@ export interface Draft {
   readonly planId: string;
   readonly plannedAt: number;
   readonly planned: PlannedWrite;
+  /** What happens to rows that a simple reader returned and that do not fit. */
+  readonly badRows?: BadRowPolicy | undefined;
   /** True if the partitions are quarantined rows. */
   readonly isRetry?: boolean;
 }
@@ -60,8 +65,7 @@ export async function recordBatch(ports: Ports, fence: Fence, head: Head, draft:
   const { end, rows } = latest;
   const batchId = head.nextBatchId;
   const name = planName(batchId, fence.epoch, ports.runtime.newId());
-  const storedRows =
-    rows === undefined ? {} : { rowsKey: await storeRows(ports, rowsKey(name), sourceSchema, rows) };
+  const storedRows = rows === undefined ? {} : await storeRows(ports, name, sourceSchema, rows, draft);
   const stages = plannedStages(write, partitions.length, plannedAt);
   const kind = isRetry === true ? { isRetry } : {};
   const planned = { ...schemas, partitions, start, end, ...storedRows, ...stages, ...kind };
@@ -96,16 +100,22 @@ export async function recordBatch(ports: Ports, fence: Fence, head: Head, draft:
 
 /**
  * Stores the rows that a simple reader returned while planning. They are stored before the batch is
- * recorded, so that its task and every replay find them.
+ * recorded, so that its task and every replay find them. Those that do not fit are stored beside
+ * them if the pipeline has a choice for bad rows: the task counts and keeps them.
  */
 async function storeRows(
-  ports: Ports,
-  key: string,
+  { store }: Ports,
+  name: string,
   schema: Schema,
-  rows: AsyncIterable<RecordBatch>,
-): Promise<string> {
+  rows: Required<Latest>["rows"],
+  { badRows }: Draft,
+): Promise<{ readonly rowsKey: string; readonly misfits?: TaskBadRows }> {
+  const options = { store, prefix: misfitsPrefix(name), where: {} };
+  const isFailure = badRows === undefined || badRows.policy === "fail";
+  const misfits = isFailure ? undefined : new BadRowCollector({ policy: "quarantine" }, options);
+  const key = rowsKey(name);
   // The result of `put` is ignored. The key contains a unique id, so it can only exist if an
   // earlier try of this call wrote it.
-  await ports.store.put(key, encodeFile(schema, rows));
-  return key;
+  await store.put(key, encodeFile(schema, rows(misfits)));
+  return { rowsKey: key, ...optional("misfits", await misfits?.finish()) };
 }

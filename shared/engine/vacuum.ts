@@ -3,7 +3,7 @@ import { STORE_FOLDER } from "../contract/store-layout.ts";
 import type { OpenBatch, SupportsVacuum, VacuumResult } from "../contract/stream-writer.ts";
 import { vacuumQuarantine } from "./bad-rows/vacuum-quarantine.ts";
 import { schemaOrCurrent } from "./batch-schema.ts";
-import { parseBatchKey, rowsKeyBeside } from "./partitions-file.ts";
+import { parseBatchKey, planNameOf } from "./partitions-file.ts";
 import type { Head } from "./ports/ledger.ts";
 import type { Ports } from "./ports/runtime.ts";
 import { TASKS_KEPT_MILLISECONDS } from "./resume.ts";
@@ -124,7 +124,7 @@ async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: st
     head?.openBatchId === undefined ? undefined : await ledger.batch(pipeline, head.openBatchId);
   // The partitions of the source are needed again if the attempt is aborted.
   const needed = openBatch === undefined ? [] : [openBatch.partitionsKey, openBatch.exchanges?.inputKey];
-  const open = new Set(needed.flatMap((key) => (key === undefined ? [] : [key, rowsKeyBeside(key)])));
+  const open = new Set(needed.flatMap((key) => (key === undefined ? [] : [planNameOf(key)])));
   return (key) => head !== undefined && isDeletablePlan(key, head, open);
 }
 
@@ -136,7 +136,7 @@ async function judgePlans({ ledger }: Ports, pipeline: string): Promise<(key: st
 function isDeletablePlan(key: string, head: Head, open: ReadonlySet<string>): boolean {
   const plan = parseBatchKey(key);
   if (plan === undefined) return false;
-  if (open.has(key)) return false;
+  if (open.has(planNameOf(key))) return false;
   const isClosed = plan.batchId < head.nextBatchId && plan.batchId !== head.openBatchId;
   return isClosed || (plan.epoch !== undefined && plan.epoch < head.epoch);
 }

@@ -3,13 +3,14 @@ import { describe, expect, it } from "vitest";
 import { encodeSchema } from "../../shared/arrow/ipc-file.ts";
 import type { ObjectStore } from "../../shared/contract/object-store.ts";
 import {
+  misfitsPrefix,
   type PlannedPartitions,
   parseBatchKey,
   planName,
+  planNameOf,
   readPartitionsFile,
   readPlannedTask,
   rowsKey,
-  rowsKeyBeside,
   writePartitionsFile,
 } from "../../shared/engine/partitions-file.ts";
 import { MemoryStore, memoryObjects } from "../../shared/platform/memory/memory-store.ts";
@@ -123,8 +124,10 @@ describe("a partitions file", () => {
   it("Vacuum finds batch, epoch and rows of a plan by the key of its file, also of an older version", async () => {
     const key = await writePartitionsFile(new CountingStore(), NAME, many(1));
     expect(parseBatchKey(key)).toEqual({ batchId: 7, epoch: 3 });
-    expect(rowsKeyBeside(key)).toBe(rowsKey(NAME));
-    expect(rowsKeyBeside(`${NAME}.json`)).toBe(rowsKey(NAME));
+    expect(planNameOf(key)).toBe(NAME);
+    expect(planNameOf(`${NAME}.json`)).toBe(NAME);
+    expect(planNameOf(rowsKey(NAME))).toBe(NAME);
+    expect(planNameOf(`${misfitsPrefix(NAME)}-12.jsonl`)).toBe(NAME);
   });
 });
 

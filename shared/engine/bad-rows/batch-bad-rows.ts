@@ -6,7 +6,7 @@ import type { BatchProgress } from "../ports/records.ts";
 import type { Ports } from "../ports/runtime.ts";
 import type { Task, TaskBadRows } from "../ports/tasks.ts";
 import { quarantineFolder } from "./files.ts";
-import { badRowsKey, tooManyBadRows } from "./task-bad-rows.ts";
+import { badRowsKeys, tooManyBadRows } from "./task-bad-rows.ts";
 
 /** Returns what the tasks that read and those that wrote have left out. They may be the same. */
 export function badRowsOfTasks(readers: readonly Task[], writers: readonly Task[]): readonly TaskBadRows[] {
@@ -41,9 +41,7 @@ export async function recordBadRows(
 ): Promise<Pick<BatchProgress, "bad">> {
   const rows = rowsOfAll(bad);
   if (rows === 0) return {};
-  const kept = bad.flatMap(({ prefix, files = 0 }) =>
-    prefix === undefined ? [] : Array.from({ length: files }, (_, file) => badRowsKey(prefix, file)),
-  );
+  const kept = bad.flatMap(badRowsKeys);
   if (kept.length === 0) return { bad: { rows } };
   const key = `${quarantineFolder(batchId)}list-${runtime.newId()}.json`;
   await store.put(key, Buffer.from(JSON.stringify(kept)));

@@ -18,8 +18,12 @@ export interface BadRowOptions {
   readonly rowsBefore?: number;
 }
 
-/** Returns the key of a task's file of quarantined rows. */
-export function badRowsKey(prefix: string, file: number): string {
+/** Returns the keys of the files of kept rows, in the order in which they were found. */
+export function badRowsKeys({ prefix, files = 0 }: Partial<TaskBadRows> = {}): readonly string[] {
+  return prefix === undefined ? [] : Array.from({ length: files }, (_, file) => badRowsKey(prefix, file));
+}
+
+function badRowsKey(prefix: string, file: number): string {
   return `${prefix}-${file}.jsonl`;
 }
 

@@ -1,4 +1,5 @@
 import type { RecordBatch } from "apache-arrow";
+import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../../contract/offset.ts";
@@ -27,9 +28,10 @@ export interface PlannerOptions {
 export interface Latest {
   readonly end: Offset;
   /**
-   * The rows of the batch. Only a simple reader has them, because it must read rows to find an end.
+   * Gives the rows of the batch. Only a simple reader has them, because it must read rows to find an
+   * end. Without `badRows`, a row that does not fit throws.
    */
-  readonly rows?: AsyncIterable<RecordBatch>;
+  rows?(badRows?: BadRowSink): AsyncIterable<RecordBatch>;
 }
 
 type Reader = DataSourceStreamReader<object, unknown>;

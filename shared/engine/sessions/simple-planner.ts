@@ -1,5 +1,6 @@
 import type { RecordBatch, Schema } from "apache-arrow";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
+import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { isPlainObject, kindOf } from "../../contract/json.ts";
 import { checkOffset, type Offset, sameOffset } from "../../contract/offset.ts";
@@ -8,6 +9,8 @@ import {
   type SimpleDataSourceStreamReader,
   type SimpleRead,
 } from "../../contract/stream-reader.ts";
+
+import type { Latest } from "./planner.ts";
 
 /** The only partition of a simple reader's batch: its range. */
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };
@@ -40,9 +43,7 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
    * Reads the rows from `start` on and their end. Returns no rows if there are none. Throws
    * `READ_NOT_ITERABLE` or `SIMPLE_STREAM_READER_OFFSET_DID_NOT_ADVANCE`.
    */
-  async readFrom(
-    start: Offset,
-  ): Promise<{ readonly end: Offset; readonly rows?: AsyncIterable<RecordBatch> }> {
+  async readFrom(start: Offset): Promise<Latest> {
     let read: unknown;
     try {
       read = await this.#reader.read(start);
@@ -50,9 +51,10 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
       throw toMillraceError(error, "SOURCE_FAILED", "read() failed", this.#where);
     }
     const { offset: end, rows: source } = checkSimpleRead(read, this.#where);
-    const rows = toRecordBatches(this.#schema, source, this.#where);
-    if (!sameOffset(start, end)) return { end, rows: withReadErrors(rows, this.#where) };
-    await this.#throwIfRows(rows, start);
+    const rows = (badRows?: BadRowSink) =>
+      withReadErrors(toRecordBatches(this.#schema, source, this.#where, badRows), this.#where);
+    if (!sameOffset(start, end)) return { end, rows };
+    await this.#throwIfRows(rows(), start);
     return { end };
   }
 
@@ -65,7 +67,7 @@ export class SimplePlanner extends DataSourceStreamReader<Offset, SimplePartitio
    * forever, or never be written.
    */
   async #throwIfRows(rows: AsyncGenerator<RecordBatch>, start: Offset): Promise<void> {
-    for await (const { numRows } of withReadErrors(rows, this.#where)) {
+    for await (const { numRows } of rows) {
       if (numRows === 0) continue;
       throw didNotAdvance(start, this.#where);
     }

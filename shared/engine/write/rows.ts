@@ -12,6 +12,7 @@ import type { RetryPartition } from "../bad-rows/retry-partitions.ts";
 import { type RetriedRows, retriedRows, retriedSource, rowsAfterSteps } from "../bad-rows/retry-rows.ts";
 import { SinkBadRows } from "../bad-rows/sink-rows.ts";
 import { onBadRowOf } from "../bad-rows/step-rows.ts";
+import { hasMisfits, storedRows } from "../bad-rows/stored-rows.ts";
 import { filterRows } from "../filters.ts";
 import type { PlannedTask } from "../partitions-file.ts";
 import type { Ports } from "../ports/runtime.ts";
@@ -69,12 +70,14 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
 /** Starts to read the source's rows: those stored for a simple reader, or with a new reader. */
 async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
-  const { partition, rowsKey, count } = planned;
+  const { partition, rowsKey, misfits, count } = planned;
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (planned.isRetry === true) return await openRetry(task, schema);
   if (rowsKey !== undefined) {
-    const stored = rowsFile(ports.store, rowsKey, where);
-    const rows = (await findRowsProblem(stored)) === undefined ? stored.batches() : rereadRows(task, schema);
+    const file = rowsFile(ports.store, rowsKey, where);
+    const stored = { store: ports.store, file, misfits, where };
+    const isThere = (await findRowsProblem(file)) === undefined && (await hasMisfits(stored));
+    const rows = isThere ? storedRows(stored, context.badRows) : rereadRows(task, schema);
     return openPartitionOf(toRecordBatches(schema, watch.watchRows(rows), where, context.badRows));
   }
   const guardRead = <T>(body: () => Awaitable<T>) =>
