@@ -57,7 +57,7 @@ async function expectRows(user: UserFolder, count: number): Promise<void> {
   expect([different, all]).toEqual([count, count]);
 }
 
-/** Runs the command that a block of the page shows, with a yes, and expects the output of the block. */
+/** Runs the command of a block, with a yes, and expects the output that the block shows. */
 async function expectShown(user: UserFolder, block: string, before = ""): Promise<void> {
   const [first = "", ...shown] = block.trimEnd().split("\n");
   const isRun = !first.startsWith("$ ") || first.includes(" run ");
