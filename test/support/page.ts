@@ -54,21 +54,19 @@ export class Page {
     return this.#blocks("text", heading);
   }
 
+  /** Returns what the page shows of a terminal below a heading: blocks without a language. */
+  terminal(heading: string): readonly string[] {
+    return this.#blocks("", heading);
+  }
+
   #blocks(language: string, heading?: string): readonly string[] {
     const sections = this.text.split(/\n## /);
     const section = heading === undefined ? sections[0] : sections.find((s) => s.startsWith(`${heading}\n`));
-    const pattern = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g");
-    const blocks = [...(section ?? "").matchAll(pattern)].map((match) => match[1] ?? "");
-    if (blocks.length === 0) throw new Error(`no block of ${language} below "${heading ?? "the title"}"`);
+    const blocks = [...(section ?? "").matchAll(/```(\w*)\n([\s\S]*?)```/g)]
+      .filter((match) => match[1] === language)
+      .map((match) => match[2] ?? "");
+    if (blocks.length === 0)
+      throw new Error(`no block of ${language || "no language"} below "${heading ?? "the title"}"`);
     return blocks;
   }
-}
-
-/** Returns the text with what differs from run to run replaced: times, sizes, ids, folders. */
-export function masked(text: string): string {
-  return text
-    .replace(/in \/\S+/g, "in FOLDER")
-    .replace(/\b\d{4}-\d\d-\d\dT[\d:.]+Z?/g, "TIME")
-    .replace(/\b[\d.]+ (?:ms|s|B|KiB|MiB)\b/g, "SIZE")
-    .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "ID");
 }
