@@ -4,7 +4,7 @@ import { type ErrorLocation, MillraceError } from "../contract/errors.ts";
 import { kindOf } from "../contract/json.ts";
 import type { Row, RowSource } from "../contract/stream-reader.ts";
 import { checkSchema, conform } from "./conform.ts";
-import type { LeftOutFields } from "./left-out.ts";
+import { KnownFields, type LeftOutFields } from "./left-out.ts";
 import { RowCollector } from "./row-collector.ts";
 import { isPlainRow } from "./row-hints.ts";
 
@@ -68,7 +68,7 @@ class BatchCollector {
   readonly #where: ErrorLocation;
   readonly #rows: RowCollector;
   readonly #leftOut: LeftOutFields | undefined;
-  readonly #names: ReadonlySet<string>;
+  readonly #known: KnownFields;
   #ready: RecordBatch[] = [];
   /** Number of record batches and tables so far, for error messages. */
   #itemCount = 0;
@@ -83,7 +83,7 @@ class BatchCollector {
     this.#where = where;
     this.#rows = new RowCollector(schema, where, badRows);
     this.#leftOut = leftOut;
-    this.#names = new Set(schema.fields.map(({ name }) => name));
+    this.#known = new KnownFields(schema.fields);
   }
 
   /** Adds one value that a reader yielded. Returns true if record batches are ready to be taken. */
@@ -98,7 +98,7 @@ class BatchCollector {
 
   #addRow(row: unknown): void {
     this.#rows.append(row);
-    if (typeof row === "object" && row !== null && !Array.isArray(row)) this.#leftOut?.look(row, this.#names);
+    if (typeof row === "object" && row !== null && !Array.isArray(row)) this.#leftOut?.look(row, this.#known);
     if (this.#rows.isFull) this.flush();
   }
 

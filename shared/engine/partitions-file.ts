@@ -46,7 +46,7 @@ export function rowsKey(planName: string): string {
   return `${planName}.arrow`;
 }
 
-/** Returns where the keys begin of the rows that a simple reader returned and that fit no schema. */
+/** Returns where the keys begin of a simple reader's rows that do not fit the schema. */
 export function misfitsPrefix(planName: string): string {
   return `${planName}.misfits`;
 }

@@ -20,8 +20,9 @@ import { stageOf } from "./ports/stages.ts";
 import { Stopwatch } from "./progress.ts";
 import { type NextBatch, recordBatch } from "./record-batch.ts";
 import { type PlanOptions, range, resume } from "./resume.ts";
+import type { Latest } from "./sessions/latest.ts";
 import type { Sessions } from "./sessions/open-sessions.ts";
-import type { Latest, Planner } from "./sessions/planner.ts";
+import type { Planner } from "./sessions/planner.ts";
 import { checkSinkPosition } from "./sink-position.ts";
 import { checkExchanges } from "./stage.ts";
 

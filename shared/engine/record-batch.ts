@@ -13,7 +13,7 @@ import type { Planning } from "./ports/records.ts";
 import type { Ports } from "./ports/runtime.ts";
 import type { TaskBadRows } from "./ports/tasks.ts";
 import { callOrReadBack } from "./retry.ts";
-import type { Latest } from "./sessions/planner.ts";
+import type { Latest } from "./sessions/latest.ts";
 import type { PlannedWrite } from "./sessions/sink-session.ts";
 import type { Schemas } from "./sessions/source-session.ts";
 import { exchangesOf, plannedStages } from "./stage.ts";

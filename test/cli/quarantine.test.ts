@@ -95,6 +95,11 @@ it("A row in quarantine is shown with its file and its values, and is written on
   const inVain = await project.millrace(["quarantine", "bad", "--retry"]);
   expect(inVain.code, inVain.stderr).toBe(0);
   expect(inVain.stderr).toContain("1 bad row in quarantine");
+  const [kept] = await jsonRows(project, "quarantine", "bad");
+  expect(kept).toMatchObject({
+    batchId: 1,
+    reason: { where: { row: 2, path: expect.stringMatching(/\/a\.csv$/) } },
+  });
 
   // The fix: an empty field and "N/A" are null.
   project.write(

@@ -65,8 +65,16 @@ describe("bad rows of a simple reader", () => {
       { batchId: 1, reason: { code: "ROW_MISMATCH", where: { row: 4, field: "total" } }, row: { id: 8 } },
     ]);
 
+    // A retry in vain keeps the places.
+    const again = await runPipeline(definition, { after, retryQuarantine: true });
+    const lastRow = 'row 4, field "total"';
+    expect(again.quarantine).toMatchObject([
+      { reason: { message: expect.stringContaining(lastRow), where: { row: 4 } }, row: { id: 3 } },
+      { reason: { message: expect.stringContaining(lastRow), where: { row: 4 } }, row: { id: 8 } },
+    ]);
+
     const fixed = pipelineOf("quarantine", 1, "id bigint NOT NULL, total string", `${name}`).definition;
-    const { quarantine } = await runPipeline(fixed, { after, retryQuarantine: true });
+    const { quarantine } = await runPipeline(fixed, { after: again, retryQuarantine: true });
     expect(quarantine).toEqual([]);
     expect(ids(name)).toEqual(items.map((_, id) => id));
   });

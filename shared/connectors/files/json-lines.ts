@@ -1,6 +1,6 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
 import { fieldOf } from "../../arrow/builders/nested.ts";
-import type { LeftOutFields } from "../../arrow/left-out.ts";
+import { KnownFields, type LeftOutFields } from "../../arrow/left-out.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
 import { checkColumnNames } from "../kit/column-names.ts";
@@ -37,7 +37,7 @@ export async function* readJsonLines(
 ): AsyncGenerator<Iterable<FileRow>> {
   const toRow = rowReader(schema, options);
   const names = schema.fields.map(({ name }) => name);
-  const known = new Set(names);
+  const known = new KnownFields(schema.fields);
   let number = 0;
   let isFirst = true;
   const toRowOf = (line: string): FileRow => {

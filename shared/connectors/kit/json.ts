@@ -1,5 +1,5 @@
 import { DataType, type Field, type Schema } from "apache-arrow";
-import type { LeftOutFields } from "../../arrow/left-out.ts";
+import { KnownFields, type LeftOutFields } from "../../arrow/left-out.ts";
 import { MillraceError, show } from "../../contract/errors.ts";
 import { isPlainObject, JsonNumber, kindOf } from "../../contract/json.ts";
 import type { Row } from "../../contract/stream-reader.ts";
@@ -22,7 +22,7 @@ export function jsonRecord(
 ): (message: string | Uint8Array, name: string) => Row {
   const names = schema.fields.map((field) => field.name).filter((each) => !Object.hasOwn(columns, each));
   const known = [...names, ...firstNamesOf(columns)];
-  const taken = new Set(known);
+  const taken = new KnownFields(schema.fields, known);
   // Columns with paths are chosen from what there is, so the other fields are left out on purpose.
   const tells = Object.keys(columns).length === 0;
   const flat = flattened(columns);

@@ -3,8 +3,10 @@ import { BadRow } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import type { ObjectStore } from "../../contract/object-store.ts";
+import { optional } from "../../contract/optional.ts";
 import type { Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
 import { decodeContent } from "./content.ts";
+import { type Places, placeOf, sinkAt } from "./places.ts";
 import { quarantineRows } from "./quarantine.ts";
 import type { RetryPartition } from "./retry-partitions.ts";
 
@@ -16,6 +18,7 @@ export interface RetriedRows {
   readonly partition: RetryPartition;
   readonly task: TaskContext;
   readonly where: ErrorLocation;
+  readonly places: Places;
 }
 
 /**
@@ -23,27 +26,31 @@ export interface RetriedRows {
  * was no row as the reader makes it now.
  */
 export async function* retriedRows(
-  { store, partition, task, where }: RetriedRows,
+  { store, partition, task, where, places }: RetriedRows,
   reader: Partial<SupportsBadRows>,
 ): AsyncGenerator<Item> {
   for await (const { row, raw, reason, stepsBefore, afterSteps } of rowsOf(store, partition, task)) {
     if (afterSteps === true) continue;
+    const place = { ...where, ...placeOf(reason) };
     if (stepsBefore !== undefined) {
-      task.badRows?.add(notReadAgain(reason.code, where), { row: decodeContent(row), stepsBefore });
+      task.badRows?.add(notReadAgain(reason.code, place), { row: decodeContent(row), stepsBefore });
     } else if (raw === undefined) {
-      yield decodeContent(row);
+      yield places.add(decodeContent(row), reason);
     } else if (reader.readBadRows === undefined) {
-      yield new BadRow(notReadAgain(reason.code, where), decodeContent(raw));
+      yield new BadRow(notReadAgain(reason.code, place), decodeContent(raw));
     } else {
-      yield* itemsOf(await reader.readBadRows([decodeContent(raw)], task), where) as AsyncIterable<Item>;
+      const own = { ...task, ...optional("badRows", sinkAt(task.badRows, reason)) };
+      const read = itemsOf(await reader.readBadRows([decodeContent(raw)], own), where);
+      for await (const item of read) yield places.add(item, reason);
     }
   }
 }
 
 /** Yields the rows of quarantine files again that the sink had refused after all steps. */
-export async function* rowsAfterSteps({ store, partition, task }: RetriedRows): AsyncGenerator<Item> {
-  for await (const { row, afterSteps } of rowsOf(store, partition, task))
-    if (afterSteps === true) yield decodeContent(row);
+export async function* rowsAfterSteps(retried: RetriedRows): AsyncGenerator<Item> {
+  const { store, partition, task, places } = retried;
+  for await (const { row, reason, afterSteps } of rowsOf(store, partition, task))
+    if (afterSteps === true) yield places.add(decodeContent(row), reason);
 }
 
 async function* rowsOf(

@@ -1,5 +1,3 @@
-import type { RecordBatch } from "apache-arrow";
-import type { BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError } from "../../contract/errors.ts";
 import { findNonJson, type JsonValue } from "../../contract/json.ts";
 import { checkOffset, compareByValue, type Offset } from "../../contract/offset.ts";
@@ -13,6 +11,7 @@ import {
 import { checkPartitionsArray } from "../partitions-file.ts";
 import { BatchPlanner } from "./batch-planner.ts";
 import { guard } from "./guard.ts";
+import type { Latest } from "./latest.ts";
 import { SimplePlanner } from "./simple-planner.ts";
 
 export interface PlannerOptions {
@@ -22,16 +21,6 @@ export interface PlannerOptions {
    * has ended.
    */
   readonly onCall?: ((method: string | undefined) => void) | undefined;
-}
-
-/** The end of the next batch and, for a simple reader, its rows. */
-export interface Latest {
-  readonly end: Offset;
-  /**
-   * Gives the rows of the batch. Only a simple reader has them, because it must read rows to find an
-   * end. Without `badRows`, a row that does not fit throws.
-   */
-  rows?(badRows?: BadRowSink): AsyncIterable<RecordBatch>;
 }
 
 type Reader = DataSourceStreamReader<object, unknown>;

@@ -10,7 +10,7 @@ import {
   type SimpleRead,
 } from "../../contract/stream-reader.ts";
 
-import type { Latest } from "./planner.ts";
+import type { Latest } from "./latest.ts";
 
 /** The only partition of a simple reader's batch: its range. */
 export type SimplePartition = { readonly start: Offset; readonly end: Offset };

@@ -8,6 +8,7 @@ import type { TaskContext } from "../../contract/context.ts";
 import { type ErrorLocation, MillraceError, toMillraceError } from "../../contract/errors.ts";
 import { optional } from "../../contract/optional.ts";
 import type { Awaitable, Row, RowSource, SupportsBadRows } from "../../contract/stream-reader.ts";
+import { Places } from "../bad-rows/places.ts";
 import type { RetryPartition } from "../bad-rows/retry-partitions.ts";
 import { type RetriedRows, retriedRows, retriedSource, rowsAfterSteps } from "../bad-rows/retry-rows.ts";
 import { SinkBadRows } from "../bad-rows/sink-rows.ts";
@@ -107,8 +108,9 @@ async function openRetry(task: TaskSource, schema: Schema): Promise<OpenPartitio
     throw error;
   });
   const asked = (reader ?? {}) as Partial<SupportsBadRows>;
-  const rows = watch.watchRows(retriedSource(retriedRows(retriedOf(task), asked)));
-  const { badRows } = context;
+  const retried = retriedOf(task);
+  const rows = watch.watchRows(retriedSource(retriedRows(retried, asked)));
+  const badRows = context.badRows && retried.places.before(context.badRows);
   const { filters = [] } = sessions.pipeline.source;
   const { next, close } = openPartitionOf(
     filters.length === 0
@@ -122,14 +124,22 @@ async function openRetry(task: TaskSource, schema: Schema): Promise<OpenPartitio
 }
 
 function retriedOf({ ports: { store }, planned, context, where }: TaskSource): RetriedRows {
-  return { store, partition: planned.partition as RetryPartition, task: context, where };
+  return {
+    store,
+    partition: planned.partition as RetryPartition,
+    task: context,
+    where,
+    places: new Places(),
+  };
 }
 
 /** Starts to read the quarantined rows that the sink had refused: they go to it as they are. */
 function openAfterSteps(task: TaskSource): OpenPartition {
   const { planned, sessions, context, watch, where } = task;
-  const rows = watch.watchRows(retriedSource(rowsAfterSteps(retriedOf(task))));
-  const badRows = context.badRows && new SinkBadRows(context.badRows, sessions.pipeline);
+  const retried = retriedOf(task);
+  const rows = watch.watchRows(retriedSource(rowsAfterSteps(retried)));
+  const badRows =
+    context.badRows && retried.places.before(new SinkBadRows(context.badRows, sessions.pipeline));
   const opened = openPartitionOf(toRecordBatches(planned.schema, rows, where, badRows));
   if (sessions.pipeline.source.steps === undefined) return opened;
   const { next } = openPartitionOf(readBatches(opened, watch));

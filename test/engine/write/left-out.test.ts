@@ -42,6 +42,34 @@ describe("fields of rows that the schema lacks", () => {
     expect(await leftOut(pipeline("p").readStream.format(sourceOf(arrays)))).toBeUndefined();
   });
 
+  it("Fields of structs that the schema lacks are told with their paths, also in lists and maps", async () => {
+    const schema = "n int, p struct<x: int>, l array<struct<y: int>>, m map<string, struct<z: int>>";
+    const row = (n: number) => ({
+      n,
+      p: { x: 1, vip: true },
+      l: [{ y: 1 }, { y: 2, more: n }],
+      m: new Map([["k", { z: 1, other: 2 }]]),
+    });
+    expect(await leftOut(pipeline("p").readStream.format(sourceOf({ count: 3, schema, row })))).toEqual({
+      names: ["p.vip", "l.more", "m.other"],
+      rows: 3,
+    });
+
+    const folder = temporaryFolder();
+    writeFileSync(
+      join(folder, "a.jsonl"),
+      '{"p":{"x":1},"m":{"a":{"z":1}}}\n{"p":{"x":2,"vip":1},"m":{"a":{"q":1}}}\n',
+    );
+    const files = pipeline("p")
+      .readStream.format(Files)
+      .options({ path: folder, format: "jsonl", settleSeconds: 0 })
+      .schema("p struct<x: int>, m map<string, struct<z: int>>");
+    expect(await leftOut(files, { now: () => Date.now() + 60_000 })).toEqual({
+      names: ["p.vip", "m.q"],
+      rows: 1,
+    });
+  });
+
   it("At most twenty names are kept, each cut, for an object that is used as a map", async () => {
     const rows = now((n) => ({
       n,
