@@ -95,6 +95,9 @@ function reportBatch(batch: Batch): void {
   const progress = progressOf(batch);
   if (progress !== undefined) logger.info("progress", { progress });
   metrics.addMetric(METRIC.progress, MetricUnit.Count, 1);
+  // A metric that is never told costs nothing, and most pipelines never leave out a row.
+  const bad = batch.progress?.bad?.rows ?? 0;
+  if (bad > 0) metrics.addMetric(METRIC.badRows, MetricUnit.Count, bad);
   metrics.addMetric(METRIC.rows, MetricUnit.Count, summary.rows);
   metrics.addMetric(METRIC.bytes, MetricUnit.Bytes, summary.bytes);
   metrics.addMetric(METRIC.partitions, MetricUnit.Count, batch.tasks);

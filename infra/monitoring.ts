@@ -93,7 +93,7 @@ export class Monitoring extends Construct {
       }),
     );
     dashboard.addWidgets(
-      graph("Rows", metrics.get(METRIC.rows)),
+      graph("Rows", metrics.get(METRIC.rows), metrics.get(METRIC.badRows)),
       graph("Batches", metrics.get(METRIC.batchesCommitted), metrics.get(METRIC.batchesAborted)),
       graph("Batch age and duration (ms)", metrics.get(METRIC.batchAge), metrics.get(METRIC.batchDuration)),
       graph("Abort rate", metrics.abortRate()),
@@ -132,7 +132,7 @@ function batchAlarms(
   { figures, metrics, stateMachine }: MonitoringProps,
   thresholds: AlarmProps,
 ): readonly AlarmDefinition[] {
-  const { batchAge = Duration.hours(1), abortRate = 0.5 } = thresholds;
+  const { batchAge = Duration.hours(1), abortRate = 0.5, badRows = 0 } = thresholds;
   const { batchDuration = Duration.seconds(figures.timeout.toSeconds() / 2) } = thresholds;
   return [
     {
@@ -154,6 +154,13 @@ function batchAlarms(
       description: "an execution failed, was stopped or ran out of time. Its cause has the error.",
       metric: executionsFailed(stateMachine),
       threshold: 0,
+    },
+    {
+      id: "BadRows",
+      description:
+        "rows were left out that could not be written. `millrace quarantine` has those that were kept.",
+      metric: metrics.get(METRIC.badRows),
+      threshold: badRows,
     },
     {
       id: "BatchAge",

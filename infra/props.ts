@@ -41,6 +41,8 @@ export interface AlarmProps {
    * hours for a schedule that is not a rate; no alarm without a schedule.
    */
   readonly stalledAfter?: Duration;
+  /** Alarm if more rows than this are left out within five minutes (`.onBadRow()`). Default: 0. */
+  readonly badRows?: number;
   /** Alarm if fewer rows are committed in a day. Default: no alarm. */
   readonly minRowsPerDay?: number;
 }

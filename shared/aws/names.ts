@@ -10,6 +10,7 @@ import { BACKFILL_MARK, pipelineOfBackfill } from "../contract/backfill.ts";
  * docs/aws.md lists them.
  */
 export const METRIC = {
+  badRows: "BadRows",
   batchAge: "BatchAge",
   batchDuration: "BatchDuration",
   batchesAborted: "BatchesAborted",

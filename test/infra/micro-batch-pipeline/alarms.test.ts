@@ -14,6 +14,7 @@ describe("alarms and dashboard", () => {
       "FailedBatches",
       "Paused",
       "FailedExecutions",
+      "BadRows",
       "BatchAge",
       "BatchDuration",
       "AbortRate",
@@ -36,6 +37,13 @@ describe("alarms and dashboard", () => {
       Threshold: 0,
       ComparisonOperator: "GreaterThanThreshold",
       TreatMissingData: "ignore",
+    });
+    template.hasResourceProperties("AWS::CloudWatch::Alarm", {
+      AlarmName: "Shop-Orders-BadRows",
+      MetricName: METRIC.badRows,
+      Threshold: 0,
+      ComparisonOperator: "GreaterThanThreshold",
+      TreatMissingData: "notBreaching",
     });
     template.hasResourceProperties("AWS::CloudWatch::Alarm", {
       AlarmName: "Shop-Orders-StalledPartitions",
