@@ -87,7 +87,7 @@ it("A backfill is shown with its range and how far it is, and what has no range 
   const late = await project.millrace(["status", "--check", "--late-after", "1s", NAME]);
   expect(late.code, late.stdout).toBe(0);
   const batches = await project.millrace(["batches", NAME]);
-  expect(batches.stdout).toContain("2025-01-21T00:00:00.000Z");
+  expect(batches.stdout).toContain("2025-01-21T00:00Z");
   const vacuumed = await project.millrace(["vacuum", "--older-than", "0s"]);
   expect(vacuumed.code, vacuumed.stderr).toBe(0);
   expect(await ids(project)).toEqual(expectedIds("2025-01-01", "2025-02-10"));
