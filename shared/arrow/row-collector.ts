@@ -1,9 +1,11 @@
 import { RecordBatch, type Schema } from "apache-arrow";
 import type { BadContent, BadRowSink } from "../contract/bad-rows.ts";
 import { type ErrorLocation, MillraceError, show } from "../contract/errors.ts";
+import { optional } from "../contract/optional.ts";
 import { ValueMismatch } from "./builders/builder.ts";
 import { structBuilder } from "./builders/index.ts";
 import type { StructBuilder } from "./builders/nested.ts";
+import { keyOf } from "./key-fields.ts";
 import { fieldHint, READ_WORDS, type RowWords, rowHint } from "./row-hints.ts";
 import { takeRows } from "./take.ts";
 
@@ -170,8 +172,16 @@ export class RowCollector {
     return new MillraceError("ROW_MISMATCH", `row ${where.row}, field "${field}": ${message}`, {
       where,
       hint: fieldHint(this.#schema, values, field, mismatch, this.#words),
-      ...(value === undefined ? {} : { found: show(value) }),
+      ...optional("found", this.#foundIn(values, value)),
     });
+  }
+
+  /** Returns the value that does not fit, and the key of its row, as far as they are known. */
+  #foundIn(row: unknown, value: unknown): string | undefined {
+    const key = keyOf(this.#schema, row);
+    const shown = value === undefined ? undefined : show(value);
+    if (key === undefined) return shown;
+    return shown === undefined ? `a row with ${key}` : `${shown}, in the row with ${key}`;
   }
 
   #notARowError({ message, value }: ValueMismatch, place: ErrorLocation = {}): MillraceError {

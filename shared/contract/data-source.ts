@@ -89,6 +89,12 @@ export abstract class DataSource<Options extends object = Readonly<Record<string
   requiredEnvironment?(): readonly string[];
 
   /**
+   * Returns the columns by which a person knows a row of this sink. The error of a row shows their
+   * values on the terminal and in the home's log, never in the ledger.
+   */
+  keyColumns?(): readonly string[];
+
+  /**
    * Returns the table that rows of this schema are written to, in the form of Spark's package
    * `connector.write`. If a data source has this method, `writer` and `streamWriter` are not
    * called. Called in each step of a batch. (Spark: `TableProvider.getTable`.)

@@ -36,6 +36,11 @@ export class DynamoDb extends DataSource<ParsedOptions> {
     return new DynamoDbWriter(schema, this.options, this.runtime);
   }
 
+  override keyColumns(): readonly string[] {
+    const { partitionKey, sortKey } = this.options;
+    return sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];
+  }
+
   /** Returns the table that puts the newest change of each key. */
   override autoCdcTable(schema: Schema): DynamoDbAutoCdc {
     return new DynamoDbAutoCdc(schema, this.options, this.runtime);

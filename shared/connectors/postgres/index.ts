@@ -47,6 +47,10 @@ export class Postgres extends DataSource<ParsedOptions> {
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
   }
 
+  override keyColumns(): readonly string[] {
+    return this.options.keyColumns ?? [];
+  }
+
   /** Returns the names of the variables that the options name as `{ env: "NAME" }`. */
   override requiredEnvironment(): readonly string[] {
     return environmentOf(this.options);

@@ -39,6 +39,7 @@ import {
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { inputOf, takesInput } from "./engine-write.ts";
 import { guard } from "./guard.ts";
+import { keyColumnsOf } from "./key-columns.ts";
 import {
   checkCapabilities,
   columnMatch,
@@ -197,6 +198,11 @@ export class SinkSession {
       ...(saveMode === undefined ? {} : optional("saveMode", mode)),
       ...optional("onSchemaChange", schemaChange),
     };
+  }
+
+  /** Returns the columns by which a person knows a row. Error: `SINK_FAILED`. */
+  keyColumns(): Promise<readonly string[]> {
+    return keyColumnsOf(this.#pipeline, this.#ports, this.#options);
   }
 
   /** Creates the sink and its table, and checks what the table can do. */

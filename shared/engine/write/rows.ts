@@ -1,5 +1,6 @@
 import type { RecordBatch, Schema, Table } from "apache-arrow";
 import { encodeSchema } from "../../arrow/ipc-file.ts";
+import { nameKeyFields } from "../../arrow/key-fields.ts";
 import type { LeftOut, LeftOutFields } from "../../arrow/left-out.ts";
 import { toRecordBatches } from "../../arrow/record-batches.ts";
 import { onAbort } from "../../contract/abort.ts";
@@ -72,6 +73,7 @@ async function openPartition(task: TaskSource): Promise<OpenPartition> {
 async function openSource(task: TaskSource, schema: Schema): Promise<OpenPartition> {
   const { sessions, ports, planned, context, watch, where } = task;
   const { partition, rowsKey, misfits, count } = planned;
+  nameKeyFields(schema, await sessions.sink.keyColumns());
   if (count === 0) return openPartitionOf(toRecordBatches(schema, [], where));
   if (planned.isRetry === true) return await openRetry(task, schema);
   if (rowsKey !== undefined) {
