@@ -36,6 +36,7 @@ export class DynamoDb extends DataSource<ParsedOptions> {
     return new DynamoDbWriter(schema, this.options, this.runtime);
   }
 
+  /** Returns the columns by which a person knows a row: those of the key. */
   override keyColumns(): readonly string[] {
     const { partitionKey, sortKey } = this.options;
     return sortKey === undefined ? [partitionKey] : [partitionKey, sortKey];

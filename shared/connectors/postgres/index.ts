@@ -47,6 +47,7 @@ export class Postgres extends DataSource<ParsedOptions> {
     return schemaOf(await this.#server.use((session) => readTable(session, table)), columns);
   }
 
+  /** Returns the columns by which a person knows a row: those of the key. */
   override keyColumns(): readonly string[] {
     return this.options.keyColumns ?? [];
   }

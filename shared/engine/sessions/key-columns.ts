@@ -3,7 +3,7 @@ import type { Ports } from "../ports/runtime.ts";
 import { dataSourceRuntime } from "./data-source-runtime.ts";
 import { guard } from "./guard.ts";
 
-/** Returns the columns by which a person knows a row of the pipeline: those of a merge, or of the sink. */
+/** Returns the columns by which a person knows a row: those of a merge, or of the sink. */
 export async function keyColumnsOf(
   { name, sink: { dataSource }, mergesStream }: Pipeline,
   ports: Ports,
