@@ -164,7 +164,7 @@ describe("a table of the older version", () => {
     await dynamodb.send(
       new PutItemCommand({
         TableName: t.table,
-        Item: { id: { S: "millrace#orders" }, _millrace: { M: { format: { N: "2" } } } },
+        Item: { id: { S: "millrace#orders" }, _millrace: { M: { format: { N: "3" } } } },
       }),
     );
     await expect(land(t, "new", { batchId: 5, follows: identity(4) })).rejects.toMatchObject({
