@@ -1,4 +1,3 @@
-import type { Schema } from "apache-arrow";
 import { type ErrorRecord, MillraceError, toMillraceError } from "../contract/errors.ts";
 import { optional } from "../contract/optional.ts";
 import { acknowledge } from "./acknowledge.ts";
@@ -14,7 +13,7 @@ import {
 } from "./attempt.ts";
 import { badRowsOfTasks, recordBadRows, rowsOfAll, tooManyOf } from "./bad-rows/batch-bad-rows.ts";
 import { refusedBySink, takerOfRefused } from "./bad-rows/refused-rows.ts";
-import { schemaOf, schemaOrCurrent, sourceSchemaOf } from "./batch-schema.ts";
+import { sourceSchemaOf } from "./batch-schema.ts";
 import { CallWatch, type CallWatching } from "./call-watch.ts";
 import { deleteExchanged } from "./exchanged-files.ts";
 import { besides, isLost, withSuppressed } from "./first-cause.ts";
@@ -35,6 +34,7 @@ import type { SinkWrite } from "./sessions/sink-write.ts";
 import { type CommitCall, commitOrCollectItems, hasLanded, outcomeAfter } from "./sink-commit.ts";
 import { checkedMessages, lossOf } from "./staged-files.ts";
 import { reportMetrics } from "./write-metrics.ts";
+import { currentWriteOf, writeOf } from "./write-of-batch.ts";
 
 export interface FinalizeRequest {
   readonly run: BatchRun;
@@ -368,38 +368,6 @@ async function prepareCommit(
   const isNew = attempt.write === undefined && missing === undefined;
   const problem = isNew ? await tellWrite(finalizer, attempt, write, { messages, lost }) : missing;
   return { call, readers, ...optional("problem", problem) };
-}
-
-/** Creates the write for the commit of a batch. Throws `PARTITIONS_MISSING`. */
-async function writeOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
-  const { sessions, ports } = finalizer;
-  // A batch that was skipped has no rows, so it needs no schema of its own.
-  const schema =
-    batch.skipped === undefined ? schemaOf(ports, batch) : schemaOrCurrent(sessions, ports, batch);
-  return await openWrite(finalizer, batch, await schema);
-}
-
-/** Creates a write that commits nothing. It may have another schema than the batch, and no plan. */
-async function currentWriteOf(finalizer: Finalizer, batch: Batch): Promise<SinkWrite> {
-  const { sessions, ports } = finalizer;
-  return await openWrite(finalizer, batch, await schemaOrCurrent(sessions, ports, batch), true);
-}
-
-async function openWrite(
-  { sessions }: Finalizer,
-  batch: Batch,
-  schema: Schema,
-  commitsNothing = false,
-): Promise<SinkWrite> {
-  const plannedAt = batch.write?.plannedAt ?? batch.firstPlannedAt;
-  const write = await sessions.sink.write(schema, { ...batch, plannedAt });
-  // A batch write may keep something of the call, as it does in Spark.
-  if (batch.write !== undefined)
-    await write.repeatFactory(batch.write).catch((error: unknown) => {
-      const isPlanLost = MillraceError.is(error) && error.code === "PARTITIONS_MISSING";
-      if (!commitsNothing || !isPlanLost) throw error;
-    });
-  return write;
 }
 
 /** Reads the commit messages, and looks for the staged files that they name. */

@@ -210,18 +210,14 @@ export class SinkSession {
     const { sink, name } = this.#pipeline;
     const { dataSource } = sink;
     const where = { pipeline: name };
-    const made = await guard(
-      "SINK_FAILED",
-      `making the sink "${dataSource.name}" failed`,
-      where,
-      async () => {
-        const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
-        // What a merge calls of it, `mergeTable` has checked.
-        if (this.#pipeline.mergesStream !== undefined)
-          return (await mergeTable(opened, schema, this.#pipeline)) as Table as SupportsWrite;
-        return opened.table === undefined ? this.#writerTable(opened) : await opened.table(schema);
-      },
-    );
+    const making = `making the sink "${dataSource.name}" failed`;
+    const made = await guard("SINK_FAILED", making, where, async () => {
+      const opened = new dataSource(this.#options as never, dataSourceRuntime(this.#ports));
+      // What a merge calls of it, `mergeTable` has checked.
+      if (this.#pipeline.mergesStream !== undefined)
+        return (await mergeTable(opened, schema, this.#pipeline)) as Table as SupportsWrite;
+      return opened.table === undefined ? this.#writerTable(opened) : await opened.table(schema);
+    });
     const kind = this.#pipeline.mergesStream === undefined ? TABLE : AUTO_CDC_TABLE;
     const table = checkImplementation(made, "table", kind, where);
     checkCapabilities(table, this.#pipeline);
