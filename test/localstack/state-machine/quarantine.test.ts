@@ -21,7 +21,7 @@ describe("the quarantine of a deployed pipeline", () => {
     const row = { reason: { code: "ROW_MISMATCH", where: { partition: 1, row: 3 } }, row: { word: 7 } };
     expect(await quarantined()).toMatchObject([{ batchId: 0, ...row }]);
 
-    // The row does not fit this time either, so it is in the quarantine of the retry, and only there.
+    // The row does not fit this time either, so it is in the quarantine of the retry only.
     const retry = await millrace([...COMMAND, "--retry"]);
     expect(retry.code, retry.stderr).toBe(0);
     expect(await quarantined()).toMatchObject([
