@@ -7,7 +7,7 @@ import { structBuilder } from "./builders/index.ts";
 import type { StructBuilder } from "./builders/nested.ts";
 import { keyOf } from "./key-fields.ts";
 import { fieldHint, READ_WORDS, type RowWords, rowHint } from "./row-hints.ts";
-import { takeRows } from "./take.ts";
+import { withoutRows } from "./take.ts";
 
 /**
  * Maximum number of rows in a record batch, like Spark's
@@ -159,9 +159,9 @@ export class RowCollector {
 
   #withoutBad(batch: RecordBatch): RecordBatch {
     if (this.#bad.size === 0) return batch;
-    const good = Int32Array.from({ length: batch.numRows }, (_, i) => i).filter((i) => !this.#bad.has(i));
+    const good = withoutRows(batch, this.#bad);
     this.#bad.clear();
-    return takeRows(batch, good);
+    return good;
   }
 
   #mismatchError(values: unknown, mismatch: ValueMismatch, place: ErrorLocation = {}): MillraceError {

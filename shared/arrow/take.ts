@@ -15,6 +15,15 @@ export function takeRows(batch: RecordBatch, rows: RowIndexes): RecordBatch {
   return new RecordBatch(batch.schema, takeData(batch.data as Data, rows) as Data<Struct>);
 }
 
+/** Returns a record batch without the rows at these indexes. */
+export function withoutRows(batch: RecordBatch, left: { has(index: number): boolean }): RecordBatch {
+  const all = Int32Array.from({ length: batch.numRows }, (_, index) => index);
+  return takeRows(
+    batch,
+    all.filter((index) => !left.has(index)),
+  );
+}
+
 interface Buffers {
   readonly offsets?: object;
   readonly values?: object;

@@ -83,6 +83,8 @@ interface AttemptState {
   readonly write?: SinkWrite;
   /** The commit messages of these tasks, if they were read already. */
   readonly messages?: MessagesRead;
+  /** The tasks that read the rows, if they were looked up already. */
+  readonly readers?: readonly Task[];
   /** The error of the sink because of which the batch is aborted. */
   readonly failure?: MillraceError;
   /** Why the sink could not report its metrics. */
@@ -171,9 +173,8 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   // Without its schema the batch cannot be committed, but its partitions can be planned anew.
   const write = await (isComplete ? writeOf(finalizer, batch) : currentWriteOf(finalizer, batch));
   const messages = isComplete ? await readChecked(finalizer, attempt, write) : undefined;
-  const bad = isComplete
-    ? badRowsOfTasks(await readersOf(finalizer.ports, finalizer.run, batch, tasks), tasks)
-    : [];
+  const readers = isComplete ? await readersOf(finalizer.ports, finalizer.run, batch, tasks) : undefined;
+  const bad = badRowsOfTasks(readers ?? [], isComplete ? tasks : []);
   const lossOrBad =
     lossOf(messages?.lost ?? []) ?? tooManyOf(bad, finalizer.sessions.pipeline.badRows, batch);
   const found = isComplete
@@ -184,7 +185,7 @@ async function decideByTasks(finalizer: Finalizer, attempt: AttemptState): Retur
   const isWhole = problem === undefined || (await isInSink(finalizer, batch, write, problem));
   const to = isWhole ? "committing" : "aborting";
   const decided = await decide(finalizer, batch, { to, ...(isWhole ? {} : { error: problem }) });
-  const prepared = { write, ...optional("messages", messages) };
+  const prepared = { write, ...optional("messages", messages), ...optional("readers", readers) };
   const failure = found === undefined ? optional("failure", refused) : {};
   if (decided.state === to) return { next: { batch: decided, tasks, ...prepared, ...failure } };
   // If another finalizer decided first, it may have seen more tasks, so they are read again.
@@ -250,7 +251,7 @@ async function commitBatch(finalizer: Finalizer, attempt: AttemptState): ReturnT
 /** State `aborting`: the sink deletes what its tasks staged. */
 async function abortBatch(
   finalizer: Finalizer,
-  { batch, tasks, messages: read, write: prepared, ...attempt }: AttemptState,
+  { batch, tasks, messages: read, readers: _readers, write: prepared, ...attempt }: AttemptState,
 ): ReturnType<Step> {
   const { sessions, ports, run, watch } = finalizer;
   const write = prepared ?? (await currentWriteOf(finalizer, batch));
@@ -356,7 +357,7 @@ async function prepareCommit(
   const write = attempt.write ?? (await writeOf(finalizer, batch));
   const { messages, lost } = attempt.messages ?? (await readChecked(finalizer, attempt, write));
   const written = writtenBy(tasks);
-  const readers = await readersOf(ports, run, batch, tasks);
+  const readers = attempt.readers ?? (await readersOf(ports, run, batch, tasks));
   const bad = badRowsOfTasks(readers, tasks);
   const context = {
     ...sessions.sink.batchContext(batch, run),

@@ -1,6 +1,6 @@
 import type { RecordBatch } from "apache-arrow";
 import { valueRowsOf } from "../../arrow/rows.ts";
-import { takeRows } from "../../arrow/take.ts";
+import { withoutRows } from "../../arrow/take.ts";
 import { type BadRowSink, type RefusedRowSink, withBadRowHint } from "../../contract/bad-rows.ts";
 import type { TaskContext } from "../../contract/context.ts";
 import type { MillraceError } from "../../contract/errors.ts";
@@ -39,11 +39,7 @@ function leftOf(batch: RecordBatch, refusals: Refusals, badRows: BadRowSink | un
     if (badRows === undefined) throw withBadRowHint(error);
     badRows.add(error, { row: valuesAt(batch, index) });
   }
-  const all = Int32Array.from({ length: batch.numRows }, (_, index) => index);
-  return takeRows(
-    batch,
-    all.filter((index) => !refusals.has(index)),
-  );
+  return withoutRows(batch, refusals);
 }
 
 /** Returns one row as it is kept in the quarantine. */

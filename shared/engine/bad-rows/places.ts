@@ -1,5 +1,6 @@
 import { type BadContent, BadRow, type BadRowSink } from "../../contract/bad-rows.ts";
 import { type ErrorLocation, type ErrorRecord, MillraceError } from "../../contract/errors.ts";
+import { optional } from "../../contract/optional.ts";
 
 /** Where a row was found in the source, whatever reads it again. */
 type Place = Pick<ErrorLocation, "path" | "url" | "row">;
@@ -40,11 +41,7 @@ export function sinkAt(sink: BadRowSink | undefined, reason: ErrorRecord): BadRo
 /** Returns where a kept row was found. */
 export function placeOf({ where = {} }: ErrorRecord): Place {
   const { path, url, row } = where;
-  return {
-    ...(path === undefined ? {} : { path }),
-    ...(url === undefined ? {} : { url }),
-    ...(row === undefined ? {} : { row }),
-  };
+  return { ...optional("path", path), ...optional("url", url), ...optional("row", row) };
 }
 
 /** The number of a row that is sent again says nothing to anybody, so its place replaces it. */
