@@ -1,18 +1,16 @@
 import { randomUUID } from "node:crypto";
 import {
   CreateTableCommand,
-  DynamoDBClient,
   PutItemCommand,
   paginateScan,
   type ScalarAttributeType,
 } from "@aws-sdk/client-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { DynamoDb, type DynamoDbOptions } from "../../../shared/connectors/dynamodb/index.ts";
 import type { Pipeline } from "../../../shared/contract/pipeline.ts";
 import { runPipeline } from "../../../shared/testing/run-pipeline.ts";
-import { type LocalServer, startMiniStack } from "../../iceberg/support/servers.ts";
 import {
   type Change,
   ChangeFeed,
@@ -22,29 +20,15 @@ import {
   newestState,
 } from "../../support/changes.ts";
 import { hasPython } from "../../support/python.ts";
-
-let server: LocalServer;
-let client: DynamoDBClient;
+import { useDynamoDb } from "./emulator.ts";
 
 describe.skipIf(!hasPython)("a stream of changes into a table of DynamoDB", () => {
-  beforeAll(async () => {
-    server = await startMiniStack("dynamodb");
-    vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-    vi.stubEnv("AWS_REGION", "us-east-1");
-    vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", `http://127.0.0.1:${server.port}`);
-    client = new DynamoDBClient({});
-  });
-  afterAll(async () => {
-    client.destroy();
-    vi.unstubAllEnvs();
-    await server.stop();
-  });
+  const client = useDynamoDb();
 
   async function newTable(keys: Record<string, ScalarAttributeType> = { id: "N" }): Promise<string> {
     const TableName = `changes-${randomUUID()}`;
     const names = Object.entries(keys);
-    await client.send(
+    await client().send(
       new CreateTableCommand({
         TableName,
         BillingMode: "PAY_PER_REQUEST",
@@ -64,7 +48,10 @@ describe.skipIf(!hasPython)("a stream of changes into a table of DynamoDB", () =
   /** Returns the items but for the record of the last batch, as numbers and text. */
   async function itemsOf(table: string): Promise<Record<string, unknown>[]> {
     const items: Record<string, unknown>[] = [];
-    for await (const { Items = [] } of paginateScan({ client }, { TableName: table, ConsistentRead: true }))
+    for await (const { Items = [] } of paginateScan(
+      { client: client() },
+      { TableName: table, ConsistentRead: true },
+    ))
       items.push(...Items.map((item) => unmarshall(item)));
     return items
       .filter((item) => item["_millrace"] === undefined)
@@ -132,7 +119,7 @@ describe.skipIf(!hasPython)("a stream of changes into a table of DynamoDB", () =
 
   it("An item that no merge has put counts as older", async () => {
     const table = await newTable();
-    await client.send(new PutItemCommand({ TableName: table, Item: { id: { N: "1" }, v: { S: "old" } } }));
+    await client().send(new PutItemCommand({ TableName: table, Item: { id: { N: "1" }, v: { S: "old" } } }));
     await feedInto(table).merge([upsert(1, 1)]);
     expect(await rowsOf(table)).toEqual([{ id: 1, v: "v1", seq: 1 }]);
   });

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { CreateTableCommand, DynamoDBClient, PutItemCommand, paginateScan } from "@aws-sdk/client-dynamodb";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { DynamoDb } from "../../../shared/connectors/dynamodb/index.ts";
 import type { OnBadRow } from "../../../shared/contract/bad-rows.ts";
 import { DataSource } from "../../../shared/contract/data-source.ts";
@@ -8,8 +8,8 @@ import { type Pipeline, pipeline } from "../../../shared/contract/pipeline.ts";
 import { DataSourceStreamReader, type Row } from "../../../shared/contract/stream-reader.ts";
 import { SqliteLedger } from "../../../shared/platform/embedded/sqlite-ledger.ts";
 import { type PipelineRun, runPipeline } from "../../../shared/testing/run-pipeline.ts";
-import { type LocalServer, startMiniStack } from "../../iceberg/support/servers.ts";
 import { hasPython } from "../../support/python.ts";
+import { useDynamoDb } from "./emulator.ts";
 
 type Position = { readonly n: number };
 
@@ -38,9 +38,6 @@ class Given extends DataSource {
   }
 }
 
-let server: LocalServer;
-let client: DynamoDBClient;
-
 /** Puts of these ids are refused like those of an item that an index cannot take. */
 function refusePutsOf(...ids: readonly number[]): void {
   const { send } = DynamoDBClient.prototype;
@@ -59,26 +56,14 @@ function refusePutsOf(...ids: readonly number[]): void {
 }
 
 describe.skipIf(!hasPython)("rows that DynamoDB refuses", () => {
-  beforeAll(async () => {
-    server = await startMiniStack("dynamodb");
-    vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-    vi.stubEnv("AWS_REGION", "us-east-1");
-    vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", `http://127.0.0.1:${server.port}`);
-    client = new DynamoDBClient({});
-  });
-  afterAll(async () => {
-    client.destroy();
-    vi.unstubAllEnvs();
-    await server.stop();
-  });
+  const client = useDynamoDb();
   afterEach(() => {
     vi.restoreAllMocks();
   });
 
   async function copyOf(onBadRow: OnBadRow, options: { readonly max?: number } = {}) {
     const table = `refused-${randomUUID()}`;
-    await client.send(
+    await client().send(
       new CreateTableCommand({
         TableName: table,
         BillingMode: "PAY_PER_REQUEST",
@@ -96,7 +81,10 @@ describe.skipIf(!hasPython)("rows that DynamoDB refuses", () => {
         runPipeline(definition, { ...how, ...(after === undefined ? {} : { after }) }),
       ids: async () => {
         const ids: number[] = [];
-        for await (const { Items } of paginateScan({ client }, { TableName: table, ConsistentRead: true }))
+        for await (const { Items } of paginateScan(
+          { client: client() },
+          { TableName: table, ConsistentRead: true },
+        ))
           for (const item of Items ?? []) if (item["word"] !== undefined) ids.push(Number(item["id"]?.N));
         return ids.sort((a, b) => a - b);
       },
