@@ -100,7 +100,7 @@ export const ROW_LEVEL_MUTATIONS: readonly Mutation[] = [
     shows: "a batch is left aborting",
     edits: [
       {
-        file: "shared/engine/finalize.ts",
+        file: "shared/engine/write-of-batch.ts",
         find: "if (!commitsNothing || !isPlanLost) throw error;",
         replace: "throw isPlanLost ? error : error;",
       },
